@@ -1,0 +1,34 @@
+"""Training: one loop for every model of the course, and what a run leaves behind.
+
+| name              | what it is for                                                            |
+|-------------------|---------------------------------------------------------------------------|
+| `fit`             | train a model; returns a `History`                                          |
+| `predict`         | a model's outputs for a whole split                                         |
+| `classify`        | the loss of a classifier                                                    |
+| `detect`          | the loss of a yes/no question                                               |
+| `History`         | a row an epoch, the best one, learning curves                               |
+| `over_seeds`      | run an experiment on several seeds; a table with mean and 95 % interval     |
+| `validate`        | what is wrong with a batch's values, before training on it                  |
+| `seed_everything` | the same random numbers again                                               |
+| `pick_device`     | the GPU where there is one                                                  |
+| `precision_for`   | the fastest precision that a device computes well                           |
+"""
+
+from mmteach.training.history import History
+from mmteach.training.loop import classify, detect, fit, predict
+from mmteach.training.machine import pick_device, precision_for, seed_everything
+from mmteach.training.seeds import over_seeds
+from mmteach.training.validate import validate
+
+__all__ = [
+    "History",
+    "classify",
+    "detect",
+    "fit",
+    "over_seeds",
+    "pick_device",
+    "precision_for",
+    "predict",
+    "seed_everything",
+    "validate",
+]

@@ -1,0 +1,281 @@
+"""The one training loop of the course: the same call trains on a laptop, on a Colab GPU and under torchrun.
+
+| name       | what it does                                                                  |
+|------------|-------------------------------------------------------------------------------|
+| `fit`      | trains a model and returns its History                                          |
+| `predict`  | a model's outputs for a whole split, in order                                   |
+| `classify` | the usual loss: cross-entropy of the model's logits against a target            |
+| `detect`   | the loss of a yes/no question: binary cross-entropy of one logit                |
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from mmteach import _check
+from mmteach.data.batch import Batch
+from mmteach.training import checkpoint as checkpoints
+from mmteach.training import parallel
+from mmteach.training.history import History
+from mmteach.training.machine import PRECISIONS, autocast, pick_device, precision_for
+from mmteach.training.validate import validate
+
+Loss = Callable[[nn.Module, Batch], "Tensor | dict[str, Tensor]"]
+Metric = Callable[[nn.Module, Batch], dict[str, float]]
+
+
+def classify(target: str = "label", label_smoothing: float = 0.0) -> Loss:
+    """The loss of a classifier: cross-entropy of model(inputs) (B, K) against targets[target] (B,)."""
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        logits = model(batch.inputs, masks=batch.masks, present=batch.present)
+        return F.cross_entropy(logits.float(), batch.targets[target], label_smoothing=label_smoothing)
+
+    return loss
+
+
+def detect(target: str = "label") -> Loss:
+    """The loss of a yes/no question: binary cross-entropy of model(inputs) (B,) against targets[target] (B,) of 0 and 1."""
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        logit = model(batch.inputs, masks=batch.masks, present=batch.present)
+        return F.binary_cross_entropy_with_logits(logit.float(), batch.targets[target].float())
+
+    return loss
+
+
+def fit(
+    model: nn.Module,
+    train: Batch,
+    valid: Batch | None = None,
+    *,
+    loss: Loss,
+    metric: Metric | None = None,
+    monitor: str | None = None,
+    higher_is_better: bool = False,
+    patience: int | None = None,
+    epochs: int = 10,
+    steps: int | None = None,
+    batch_size: int = 32,
+    lr: float = 1e-3,
+    weight_decay: float = 0.0,
+    schedule: str = "constant",
+    warmup: float = 0.0,
+    clip_norm: float | None = None,
+    augment: Callable[[Batch], Batch] | None = None,
+    backward: Callable[[dict[str, Tensor], nn.Module], None] | None = None,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    precision: str = "auto",
+    compile: bool = False,
+    checkpoint: str | os.PathLike | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> History:
+    """Train `model` in place on `train` with Adam, and return a row of figures an epoch.
+
+        θ ← θ − lr · Adam(∇_θ loss(model, batch)),   batches drawn without replacement, shuffled anew each epoch
+
+    model:     any module; it is moved to the device and left there in eval mode
+    train:     a Batch held in memory; it is moved to the device once and indexed there, so there are no data workers
+    valid:     looked at after each epoch, never trained on
+    loss:      (model, batch) → a scalar, or a dict of scalars by task, which are added unless `backward` says otherwise
+    metric:    (model, valid) → figures by name, called in eval mode without gradients; "valid_" is put before each name.
+               The mean of `loss` over `valid` is always there as "valid_loss"
+    monitor:   the column by which the best epoch's weights are kept and given back, e.g. "valid_loss"; None keeps the last
+    patience:  stop after so many epochs in which `monitor` was no better
+    steps:     train so many steps instead of `epochs`
+    schedule:  "constant" or "cosine" (to zero), after a linear `warmup` over that share of the steps
+    augment:   batch → batch, on the device, on training batches only
+    backward:  (losses by task, model) → None fills the gradients; for gradient surgery and gradient modulation
+    precision: "auto" takes what the device does best (see `precision_for`); "fp32", "bf16", "fp16"
+    checkpoint, resume: a file written after each epoch; a run cut short and resumed ends, on a CPU, with the very same
+               weights as one that was never stopped
+    Under torchrun each process takes its share of every batch and gradients are averaged: the same run, faster.
+
+    Raises ValueError for what cannot be trained on (see `validate`) and for settings out of range, RuntimeError where a GPU
+    was asked for and there is none, FloatingPointError where the loss is no longer a number.
+    Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization"; Loshchilov & Hutter 2019, "Decoupled Weight Decay
+    Regularization".
+    """
+    _check_settings(epochs, steps, batch_size, lr, schedule, warmup, precision, patience, monitor, valid)
+    device = pick_device(device)
+    precision = precision_for(device) if precision == "auto" else precision
+    validate(train, "train")
+    if valid is not None:
+        validate(valid, "valid")
+    _channels_last(model.to(device))
+    train, valid = train.to(device), None if valid is None else valid.to(device)
+    per_epoch = math.ceil(len(train) / batch_size)
+    total = steps or epochs * per_epoch
+    optimizer = _optimizer(model, lr, weight_decay)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _rate(schedule, warmup, total))
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+    run = checkpoints.Run(model, optimizer, scheduler, scaler, History(monitor), higher_is_better)
+    step_model: Any = torch.compile(model) if compile else model
+
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        parallel.start(model)
+        if resume and checkpoint and Path(checkpoint).exists():
+            run.load(checkpoint)
+        history, started = run.history, time.perf_counter() - run.history.seconds
+        bar = tqdm(total=total, initial=run.step, unit="step", delay=1, leave=False, disable=not (progress and _show()))
+        with bar:
+            while run.step < total and not _patience_over(history, patience):
+                model.train()
+                running = torch.zeros((), device=device)
+                order = _order(len(train), seed, len(history)).to(device)[: (total - run.step) * batch_size]
+                for rows in order.split(batch_size):
+                    mine, weight = parallel.share(rows)
+                    batch = train[mine]
+                    batch = augment(batch) if augment else batch
+                    with autocast(device, precision):
+                        value = loss(step_model, batch)
+                    running += _descend(value, model, optimizer, scaler, backward, clip_norm, weight) * len(rows)
+                    scheduler.step()
+                    run.step += 1
+                    bar.update()
+                row: dict[str, float] = {"epoch": len(history) + 1, "step": run.step}
+                row["train_loss"] = parallel.total(running).item() / len(order)
+                if not math.isfinite(row["train_loss"]):
+                    raise FloatingPointError(
+                        f"the training loss is {row['train_loss']} in epoch {row['epoch']}: try a smaller lr (now {lr:g}), "
+                        "clip_norm=1.0, or precision='fp32'"
+                    )
+                if valid is not None:
+                    row |= _validation(model, valid, loss, metric, device, precision, batch_size)
+                row["seconds"] = time.perf_counter() - started
+                run.finish_epoch(row)
+                bar.set_postfix({k: f"{v:.3f}" for k, v in row.items() if k.endswith("loss")}, refresh=False)
+                if checkpoint and parallel.is_first():
+                    run.save(checkpoint)
+    if _patience_over(history, patience):
+        history.stopped = f"no better for {patience} epochs"
+    run.restore_best()
+    model.eval()
+    return history
+
+
+@torch.no_grad()
+def predict(model: nn.Module, split: Batch, batch_size: int = 256, precision: str = "fp32") -> Tensor:
+    """What `model(inputs)` gives for every example of a split, in order and in eval mode, as one float32 tensor on the CPU."""
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    was_training = model.training
+    model.eval()
+    outputs = []
+    for rows in torch.arange(len(split)).split(batch_size):
+        batch = split[rows].to(device)
+        with autocast(device, precision):
+            outputs.append(model(batch.inputs, masks=batch.masks, present=batch.present).float().cpu())
+    model.train(was_training)
+    return torch.cat(outputs)
+
+
+def _check_settings(epochs, steps, batch_size, lr, schedule, warmup, precision, patience, monitor, valid) -> None:
+    _check.positive("epochs", epochs)
+    _check.positive("batch_size", batch_size)
+    _check.positive("lr", lr)
+    _check.choice("schedule", schedule, ("constant", "cosine"))
+    _check.choice("precision", precision, PRECISIONS)
+    _check.between("warmup", warmup, 0, 1)
+    if steps is not None:
+        _check.positive("steps", steps)
+    if patience is not None:
+        _check.positive("patience", patience)
+        if monitor is None:
+            raise ValueError(
+                "patience needs `monitor`, the column that says what better means, e.g. monitor='valid_loss'"
+            )
+    if monitor is not None and monitor.startswith("valid_") and valid is None:
+        raise ValueError(f"monitor={monitor!r} needs a validation split: pass `valid`")
+
+
+def _channels_last(model: nn.Module) -> None:
+    """Store filters with their channels last, as convolutions on a CPU and on tensor cores like them best."""
+    for p in model.parameters():
+        if p.ndim == 4:
+            p.data = p.data.to(memory_format=torch.channels_last)
+
+
+def _optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    """Adam; weight decay pulls on matrices and filters only, since shrinking a bias or a norm's scale regularises nothing."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, fused=True)
+
+
+def _rate(schedule: str, warmup: float, total: int) -> Callable[[int], float]:
+    """The factor on lr at each step: a linear rise over the `warmup` share of the steps, then constant or a half cosine."""
+    rise = round(warmup * total)
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return (step + 1) / rise
+        if schedule == "constant":
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
+
+    return factor
+
+
+def _order(size: int, seed: int, epoch: int) -> Tensor:
+    """The order of the examples in an epoch: it depends on seed and epoch alone, so a resumed run sees the same batches."""
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+
+
+def _descend(value, model, optimizer, scaler, backward, clip_norm, weight: float) -> Tensor:
+    """One step down the gradient; returns this process's part of the batch's mean loss, without waiting for the device."""
+    losses = value if isinstance(value, dict) else {"loss": value}
+    optimizer.zero_grad(set_to_none=True)
+    scaled = {task: scaler.scale(part) for task, part in losses.items()}
+    if backward is None:
+        _add(scaled.values()).backward()
+    else:
+        backward(scaled, model)
+    parallel.average_gradients(model, weight)
+    if clip_norm is not None:
+        scaler.unscale_(optimizer)
+        nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+    scaler.step(optimizer)
+    scaler.update()
+    return _add(losses.values()).detach().float() * weight
+
+
+def _add(losses: Iterable[Tensor]) -> Tensor:
+    return torch.stack(list(losses)).sum()
+
+
+@torch.no_grad()
+def _validation(
+    model, valid: Batch, loss: Loss, metric: Metric | None, device, precision: str, batch_size: int
+) -> dict:
+    model.eval()
+    total = torch.zeros((), device=device)
+    with autocast(device, precision):
+        for rows in torch.arange(len(valid), device=device).split(max(batch_size, 256)):
+            value = loss(model, valid[rows])
+            total += _add(value.values() if isinstance(value, dict) else [value]).float() * len(rows)
+        figures = metric(model, valid) if metric else {}
+    return {"valid_loss": total.item() / len(valid)} | {f"valid_{name}": float(v) for name, v in figures.items()}
+
+
+def _patience_over(history: History, patience: int | None) -> bool:
+    return patience is not None and history.best is not None and len(history) - 1 - history.best >= patience
+
+
+def _show() -> bool:
+    return parallel.is_first() and os.environ.get("MMTEACH_PROGRESS", "on") != "off"
