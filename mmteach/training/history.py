@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
+    from mmteach.figures import Picture
 
 
 @dataclass
@@ -48,7 +48,7 @@ class History:
 
         return pd.DataFrame(self.rows)
 
-    def plot(self, title: str = "Learning curves") -> Figure:
+    def plot(self, title: str = "Learning curves") -> Picture:
         """Training and validation curves over the epochs, the kept epoch marked."""
         from mmteach import figures
 

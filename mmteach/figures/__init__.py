@@ -1,0 +1,40 @@
+"""Every figure of the course: one palette, one style, and alt text with each.
+
+| name              | what it draws                                                     |
+|-------------------|--------------------------------------------------------------------|
+| `learning_curves` | training and validation loss over the epochs                       |
+| `compare`         | models against each other over seeds, with 95 % intervals           |
+| `heatmap`         | a grid of numbers                                                   |
+| `picture_grid`    | pictures with captions                                              |
+| `film_strip`      | frames of clips, time from left to right                            |
+| `sound`           | a waveform and its spectrogram                                      |
+| `beliefs`         | a model's probabilities over the classes                            |
+| `canvas`          | an empty figure in the course's look, for a chapter's own drawings  |
+| `describe`        | a figure with its alt text, to stand as a cell's last line          |
+| `show`            | a picture in the middle of a cell                                   |
+| `use_style`       | the course's look for everything drawn after it                     |
+"""
+
+from mmteach.figures.charts import compare, heatmap, learning_curves
+from mmteach.figures.samples import as_picture, beliefs, film_strip, picture_grid, sound
+from mmteach.figures.style import COLOURS, MARKERS, PALETTE, Picture, canvas, describe, show, style, use_style
+
+__all__ = [
+    "COLOURS",
+    "MARKERS",
+    "PALETTE",
+    "Picture",
+    "as_picture",
+    "beliefs",
+    "canvas",
+    "compare",
+    "describe",
+    "film_strip",
+    "heatmap",
+    "learning_curves",
+    "picture_grid",
+    "show",
+    "sound",
+    "style",
+    "use_style",
+]
