@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 
-def positive(name: str, value: float) -> None:
+def positive(name: str, value: float | Tensor) -> None:
     """Raise unless a Python number is above zero; tensors (a learned temperature) pass, see `mmteach.validate`."""
     if not isinstance(value, Tensor) and not value > 0:
         raise ValueError(f"{name} must be above 0, got {value}")
 
 
-def between(name: str, value: float, low: float, high: float) -> None:
+def between(name: str, value: float | Tensor, low: float, high: float) -> None:
     """Raise unless low ≤ value ≤ high; tensors pass."""
     if not isinstance(value, Tensor) and not low <= value <= high:
         raise ValueError(f"{name} must be between {low} and {high}, got {value}")
