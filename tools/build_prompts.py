@@ -40,7 +40,7 @@ PACKAGES = {
 SOUNDS = "usr/share/asterisk/sounds/en_US_f_Allison"
 TRANSCRIPTS = "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz"
 
-DIGITS = "zero one two three four five six seven eight nine".split()
+DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 SPELT = {"iax", "pbx", "ivr", "ip", "mgcp", "usb"}  # said letter by letter
 SIGNS = {"*": " star ", "#": " pound ", "&": " and "}
 MISSPELT = {
