@@ -1,0 +1,236 @@
+"""The command line: `mmteach lab, run, doctor, data, build, verify`.
+
+Exit codes: 0 good; 1 it ran and found a failure (a cell, a claim, something stale, a damaged file); 2 unusable input or
+arguments; 130 interrupted. What went wrong is one clear line on stderr; MMTEACH_DEBUG=1 shows the traceback as well.
+Each command imports what it needs when it is called, so that `mmteach --help` is there at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmteach.data.cards import Card
+
+CHAPTERS = "by number or by the beginning of a name: 00, 3, 03_fusion (default: all)"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    if not args.command:
+        parser.print_help()
+        return 0
+    try:
+        code = args.call(args)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print(f"\nmmteach {args.command}: interrupted; nothing was left half-written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # mmteach data list | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("MMTEACH_DEBUG") == "1":
+            raise
+        print(f"mmteach {args.command}: {_in_words(error)}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+
+
+def _in_words(error: Exception) -> str:
+    from mmteach.course.paths import CourseError
+    from mmteach.data.store import DataError
+
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("mmteach"):
+        return f'{error.name} is not installed: pip install "mmteach[lab]", or make setup in a clone'
+    if isinstance(error, (CourseError, DataError, ValueError)):
+        return str(error)
+    return f"{type(error).__name__}: {error} (this should not happen; MMTEACH_DEBUG=1 shows where it did)"
+
+
+def _parser() -> argparse.ArgumentParser:
+    import mmteach
+
+    parser = argparse.ArgumentParser(
+        prog="mmteach",
+        description="A hands-on course in multimodal learning.",
+        epilog="`mmteach COMMAND --help` says more about a command. In the environment: MMTEACH_SCALE=smoke|laptop|gpu sets "
+        "how much is computed, MMTEACH_COURSE names the course folder, MMTEACH_DEBUG=1 shows tracebacks.",
+    )
+    parser.add_argument("--version", action="version", version=f"mmteach {mmteach.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+
+    lab = commands.add_parser("lab", help="open the course in JupyterLab", description="Open the course in JupyterLab.")
+    lab.add_argument(
+        "--port", type=int, metavar="N", help="the port to serve on (default: the first free one from 8888)"
+    )
+    lab.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+    lab.set_defaults(call=_lab)
+
+    run = commands.add_parser(
+        "run",
+        help="execute chapters without a browser",
+        description="Execute chapters from fresh kernels: a line a notebook with its time, claims and memory. A cell that "
+        "raises is shown, the other notebooks run all the same, and the exit code is 1.",
+    )
+    run.add_argument("chapters", nargs="*", metavar="CHAPTER", help=CHAPTERS)
+    which = run.add_mutually_exclusive_group()
+    which.add_argument(
+        "--exercises", dest="folder", action="store_const", const="exercises", help="the exercise notebooks"
+    )
+    which.add_argument(
+        "--solutions", dest="folder", action="store_const", const="solutions", help="the solved exercises"
+    )
+    run.add_argument("--json", type=Path, metavar="F", help="write times, claims and errors to this file")
+    run.add_argument("--html", type=Path, metavar="DIR", help="write each executed notebook as a page into this folder")
+    run.set_defaults(call=_run, folder="notebooks")
+
+    doctor = commands.add_parser(
+        "doctor",
+        help="check versions, device and data",
+        description="Check what the course needs (versions, device, precision, data) and say what to do about what is wrong.",
+    )
+    doctor.set_defaults(call=_doctor)
+
+    data = commands.add_parser(
+        "data", help="what data is embedded", description="The embedded data sets: size, licence, source, splits."
+    )
+    what = data.add_subparsers(dest="what", metavar="WHAT", title="what to show")
+    what.add_parser("list", help="a line a data set (the default)", description="A line a data set.")
+    show = what.add_parser("show", help="one data set's card", description="One data set's card.")
+    show.add_argument("name", metavar="NAME", help="as `mmteach data list` calls it")
+    show.add_argument(
+        "--out", type=Path, metavar="F", help="write a picture of samples to this file (.png, .svg, .pdf)"
+    )
+    data.set_defaults(call=_data)
+
+    build = commands.add_parser(
+        "build",
+        help="make the notebooks from their sources",
+        description="Make notebooks/*.ipynb from notebooks/src/*.py. A notebook is executed only where its code changed; "
+        "where its text changed, the stored outputs stay.",
+    )
+    build.add_argument("chapters", nargs="*", metavar="CHAPTER", help=CHAPTERS)
+    how = build.add_mutually_exclusive_group()
+    how.add_argument("--check", action="store_true", help="write nothing: exit 1 and a diff where a notebook is stale")
+    how.add_argument("--force", action="store_true", help="execute the notebooks even where nothing changed")
+    build.set_defaults(call=_build)
+
+    verify = commands.add_parser(
+        "verify",
+        help="how often each claim holds on fresh seeds",
+        description="Run chapters on fresh seeds and count how often each claim holds, with a 95 %% interval.",
+    )
+    verify.add_argument("chapters", nargs="*", metavar="CHAPTER", help=CHAPTERS)
+    verify.add_argument("--seeds", type=int, default=5, metavar="N", help="runs of each chapter in all (default 5)")
+    verify.add_argument(
+        "--json", type=Path, metavar="F", help="keep the runs here; runs it already holds are not repeated"
+    )
+    verify.set_defaults(call=_verify)
+    return parser
+
+
+def _lab(args: argparse.Namespace) -> int:
+    from mmteach.course import lab, paths
+
+    return lab.lab(paths.find_course(), args.port, not args.no_browser)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from mmteach.course import paths, run
+
+    return run.run(paths.find_course(), args.chapters, args.folder, args.json, args.html)
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from mmteach import doctor
+
+    return doctor.run()
+
+
+def _data(args: argparse.Namespace) -> int:
+    from mmteach.data import cards
+
+    if args.what == "show":
+        return _show(cards.card(args.name), args.out)
+    rows = [(card.name, card.title, _megabytes(card.files), card.licence) for card in cards.cards()]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    for name, title, size, licence in rows:
+        print(f"{name:<{widths[0]}}  {title:<{widths[1]}}  {size:>{widths[2]}}  {licence}")
+    print("\nMore about one: mmteach data show NAME [--out samples.png]")
+    return 0
+
+
+def _show(card: Card, picture: Path | None) -> int:
+    import shutil
+    import textwrap
+
+    width = min(100, shutil.get_terminal_size().columns)
+    print(f"{card.name}: {card.title}\n")
+    for label, text in [
+        ("an example", ", ".join(card.modalities)),
+        ("examples", card.examples),
+        ("splits", card.splits),
+        ("beware", card.beware),
+        ("source", card.source),
+        ("licence", card.licence),
+        ("embedded", f"{_megabytes(card.files)} {', '.join(card.files)}" if card.files else "nothing: it is generated"),
+    ]:
+        print(textwrap.fill(text, width, initial_indent=f"{label:<12}", subsequent_indent=" " * 12))
+    if picture:
+        _draw(card, picture)
+    elif card.sample:
+        print(f"\nA picture of samples: mmteach data show {card.name} --out {card.name}.png")
+    return 0
+
+
+def _draw(card: Card, picture: Path) -> None:
+    if card.sample is None:
+        raise ValueError(f"{card.name} has nothing to draw")
+    if picture.suffix not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"--out must end in .png, .svg or .pdf, got {picture.name!r}")
+    if not picture.parent.is_dir():
+        raise ValueError(f"there is no folder {picture.parent} to write {picture.name} into")
+    import matplotlib
+
+    matplotlib.use("agg")
+    partial = picture.with_name(f".{picture.stem}.partial{picture.suffix}")
+    try:
+        card.sample().savefig(partial, bbox_inches="tight", dpi=150)
+        os.replace(partial, picture)
+    finally:
+        partial.unlink(missing_ok=True)
+    print(f"\nSamples: {picture}")
+
+
+def _megabytes(files: Sequence[str]) -> str:
+    from mmteach.data.store import FILES
+
+    size = sum((FILES / name).stat().st_size for name in files if (FILES / name).is_file())
+    return f"{size / 2**20:.1f} MB" if files else "generated"
+
+
+def _build(args: argparse.Namespace) -> int:
+    from mmteach.course import build, paths
+
+    course = paths.find_course()
+    if args.check:
+        return build.check(course, args.chapters)
+    return build.build(course, args.chapters, args.force)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from mmteach.course import paths, verify
+
+    return verify.verify(paths.find_course(), args.chapters, args.seeds, args.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

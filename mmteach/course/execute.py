@@ -1,0 +1,152 @@
+"""Run a notebook from a fresh kernel and say what happened.
+
+| name        | what it is for                                                           |
+|-------------|--------------------------------------------------------------------------|
+| `execute`   | run every cell in order; stop at the first that raises                    |
+| `Execution` | seconds, peak memory, claims, the machine, the first error                |
+| `Failure`   | the cell that raised: its number, the line, what it said                  |
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# Asked of the kernel before it goes, so that the answers hold for the process that computed. ru_maxrss is in KiB on
+# Linux and in bytes on macOS; Windows has no such module, and then there is no figure.
+QUESTIONS = {
+    "peak": "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss"
+    " * (1 if __import__('sys').platform == 'darwin' else 1024)",
+    "capability": "__import__('torch').backends.cpu.get_cpu_capability()",
+    "torch": "__import__('torch').__version__",
+    "threads": "__import__('torch').get_num_threads()",
+    "device": "__import__('torch').cuda.get_device_name() if __import__('torch').cuda.is_available() else 'cpu'",
+    "scale": "__import__('mmteach').scale()",
+}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The cell that raised: `number` as Jupyter counts it (In [number]), the line in it, the error in one line, in full."""
+
+    number: int
+    line: str
+    error: str
+    traceback: str
+
+    def __str__(self) -> str:
+        return f"cell In [{self.number}], `{self.line}`: {self.error}"
+
+
+@dataclass
+class Execution:
+    """What came of running a notebook; `failure` is None where every cell ran."""
+
+    seconds: float = 0.0
+    peak_bytes: int | None = None
+    claims: list[dict[str, Any]] = field(default_factory=list)
+    machine: dict[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
+
+    @property
+    def held(self) -> int:
+        return sum(claim["holds"] for claim in self.claims)
+
+
+def execute(
+    notebook: nbformat.NotebookNode,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    on_cell: Callable[[int, int], None] | None = None,
+) -> Execution:
+    """Run the notebook's cells in a fresh kernel of this very Python, in `folder`; their outputs go into `notebook`.
+
+    environment: variables for the kernel on top of this process'
+    on_cell:     called with (cell's number, cells in all) before each code cell
+    """
+    result = Execution()
+    started = time.perf_counter()
+    # No folders to look in: a kernel called python3 that a user registered elsewhere must not shadow this environment.
+    manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
+    client = NotebookClient(
+        notebook,
+        km=manager,
+        timeout=None,
+        startup_timeout=120,
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(folder)}},
+    )
+    with tempfile.TemporaryDirectory(prefix="mmteach-run-") as scratch:
+        claims = Path(scratch) / "claims.jsonl"
+        # Progress bars are for people who watch; in stored outputs they are noise.
+        environment = {**os.environ, "MMTEACH_PROGRESS": "off", **(environment or {}), "MMTEACH_CLAIMS": str(claims)}
+        with client.setup_kernel(env=environment, cleanup_kc=True):
+            result.failure = _run_cells(client, on_cell)
+            result.seconds = time.perf_counter() - started
+            answers = _ask(client, result.failure)
+            result.peak_bytes = answers.pop("peak", None)
+            result.machine = answers
+        if claims.exists():
+            result.claims = [json.loads(line) for line in claims.read_text(encoding="utf-8").splitlines()]
+    return result
+
+
+def _run_cells(client: NotebookClient, on_cell: Callable[[int, int], None] | None) -> Failure | None:
+    code = [i for i, cell in enumerate(client.nb.cells) if cell.cell_type == "code" and cell.source.strip()]
+    for number, index in enumerate(code, start=1):
+        cell = client.nb.cells[index]
+        if on_cell:
+            on_cell(number, len(code))
+        try:
+            client.execute_cell(cell, index)
+        except CellExecutionError as error:
+            traceback = ANSI.sub("", error.traceback)
+            said = ANSI.sub("", f"{error.ename}: {error.evalue}")
+            return Failure(number, _line(cell.source, traceback), said.strip(), traceback)
+        except DeadKernelError:
+            said = "the kernel died; the usual cause is that the machine ran out of memory"
+            return Failure(number, _line(cell.source, ""), said, "")
+    return None
+
+
+def _line(source: str, traceback: str) -> str:
+    """The line of the cell that raised, by IPython's "Cell In[5], line 3"; else the cell's first line of code."""
+    lines = source.splitlines()
+    found = re.search(r"Cell In ?\[\d+\], line (\d+)", traceback)
+    if found and int(found[1]) <= len(lines):
+        return lines[int(found[1]) - 1].strip()
+    return next((line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")), lines[0])
+
+
+def _ask(client: NotebookClient, failure: Failure | None) -> dict[str, Any]:
+    """The kernel's answers to QUESTIONS; those it cannot answer, and all of them where it is dead, are left out."""
+    if failure and not failure.traceback:
+        return {}
+    assert client.kc is not None
+    # `execute` with no code: only the expressions are evaluated, and nothing is left behind in the notebook.
+    message = client.kc.execute("", silent=True, user_expressions=QUESTIONS)
+    reply = client.wait_for_reply(message)
+    answers = (reply or {}).get("content", {}).get("user_expressions", {})
+    return {
+        name: ast.literal_eval(answer["data"]["text/plain"])
+        for name, answer in answers.items()
+        if answer["status"] == "ok"
+    }
