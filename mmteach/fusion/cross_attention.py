@@ -69,7 +69,8 @@ class CrossAttentionFusion(nn.Module):
         return_attention: bool = False,
     ):
         tokens, real = self.project(inputs, masks, present)
-        pooled, attention = [], dict[tuple[str, str], Tensor]()
+        pooled = []
+        attention: dict[tuple[str, str], Tensor] = {}
         kept: list[Tensor] | None = [] if return_attention else None
         for m in tokens:
             others = [j for j in tokens if j != m]

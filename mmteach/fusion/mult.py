@@ -145,7 +145,8 @@ class MulT(nn.Module):
         return_attention: bool = False,
     ):
         tokens, real = self.project(inputs, masks, present)
-        last, attention = [], dict[tuple[str, str], Tensor]()
+        last = []
+        attention: dict[tuple[str, str], Tensor] = {}
         kept: list[Tensor] | None = [] if return_attention else None
         for i, sources in self.sources.items():
             streams = []
