@@ -7,6 +7,7 @@
 | `heatmap`         | a grid of numbers                                                   |
 | `picture_grid`    | pictures with captions                                              |
 | `film_strip`      | frames of clips, time from left to right                            |
+| `moving`          | clips that move on the page                                         |
 | `sound`           | a waveform and its spectrogram                                      |
 | `beliefs`         | a model's probabilities over the classes                            |
 | `canvas`          | an empty figure in the course's look, for a chapter's own drawings  |
@@ -16,6 +17,7 @@
 """
 
 from mmteach.figures.charts import compare, heatmap, learning_curves
+from mmteach.figures.moving import MovingPicture, moving
 from mmteach.figures.samples import as_picture, beliefs, film_strip, picture_grid, sound
 from mmteach.figures.style import COLOURS, MARKERS, PALETTE, Picture, canvas, describe, show, style, use_style
 
@@ -23,6 +25,7 @@ __all__ = [
     "COLOURS",
     "MARKERS",
     "PALETTE",
+    "MovingPicture",
     "Picture",
     "as_picture",
     "beliefs",
@@ -32,6 +35,7 @@ __all__ = [
     "film_strip",
     "heatmap",
     "learning_curves",
+    "moving",
     "picture_grid",
     "show",
     "sound",
