@@ -27,7 +27,8 @@ test: $(READY) ## the whole suite, every notebook run at smoke scale: up to 10 m
 	OMP_NUM_THREADS=1 MMTEACH_SCALE=smoke $(BIN)/python -m pytest -n 2 --dist loadfile -m "not full" $(ARGS)
 
 test-full: $(READY) ## what takes longer: notebooks at real scale against their stored outputs, an offline run, compiling
-	OMP_NUM_THREADS=1 MMTEACH_SCALE=laptop $(BIN)/python -m pytest -n 2 --dist loadfile -m full --nbval tests mmteach notebooks $(ARGS)
+	OMP_NUM_THREADS=1 MMTEACH_SCALE=laptop $(BIN)/python -m pytest -n 2 --dist loadfile -m full \
+	  --nbval --nbval-current-env tests mmteach $(wildcard notebooks/*.ipynb) $(ARGS)
 
 lint: $(READY) ## formatting, lint, types, and whether the notebooks follow from their sources
 	$(BIN)/ruff format --check .

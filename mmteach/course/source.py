@@ -11,6 +11,12 @@
 A source is a py:percent file: `# %% [markdown]` and `# %%` begin cells, `# %% tags=["measured"]` tags one. The first
 cell is the chapter's header; the badge that opens the notebook on Colab is added to it, and the cell that installs
 `mmteach` there is put behind it.
+
+| tag                | for a cell …                                                                              |
+|--------------------|--------------------------------------------------------------------------------------------|
+| `measured`         | that prints results: digits are compared on the same kind of machine only, verdicts always   |
+| `timed`            | that prints seconds or memory: digits are never compared                                     |
+| `raises-exception` | that is meant to raise                                                                       |
 """
 
 from __future__ import annotations
