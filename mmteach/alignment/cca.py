@@ -19,7 +19,7 @@ def inverse_sqrt(s: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(s)
     kept = values > values[-1] * len(s) * torch.finfo(s.dtype).eps
     roots = torch.where(kept, values, 1).rsqrt() * kept
-    return (vectors * roots) @ vectors.T
+    return matmul(vectors * roots, vectors.T)
 
 
 class CCA:
@@ -79,10 +79,10 @@ class CCA:
         sxy = matmul(x.T, y) / (count - 1)
 
         root_x, root_y = inverse_sqrt(sxx), inverse_sqrt(syy)
-        u, rho, vt = torch.linalg.svd(root_x @ sxy @ root_y)
+        u, rho, vt = torch.linalg.svd(matmul(matmul(root_x, sxy), root_y))
         self.correlations = rho[: self.components]
-        self.weights_x = root_x @ u[:, : self.components]  # (Dx, components)
-        self.weights_y = root_y @ vt[: self.components].T  # (Dy, components)
+        self.weights_x = matmul(root_x, u[:, : self.components])  # (Dx, components)
+        self.weights_y = matmul(root_y, vt[: self.components].T)  # (Dy, components)
 
         largest = self.weights_x.gather(0, self.weights_x.abs().argmax(0, keepdim=True))
         sign = torch.where(largest < 0, -1, 1)

@@ -155,7 +155,8 @@ def info_nce(
         _check.shape("targets", targets, rows, columns)
         p = targets.to(scores.dtype) * candidate
         p = p / p.sum(-1, keepdim=True).clamp(min=torch.finfo(p.dtype).tiny)
-    p = (1 - label_smoothing) * p + label_smoothing * candidate / candidate.sum(-1, keepdim=True).clamp(min=1)
+    uniform = candidate.to(p.dtype) / candidate.sum(-1, keepdim=True).clamp(min=1)
+    p = (1 - label_smoothing) * p + label_smoothing * uniform
 
     loss = -torch.where(candidate, p * log_p, 0).sum(-1)  # (B,)
     return loss.mean() if query_present is None else mean_over(loss, query_present)
