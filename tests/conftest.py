@@ -37,11 +37,9 @@ def judge_notebooks() -> None:
     def setup_and_ask(self: Any) -> None:
         setup(self)
         self.capturing = set()
-        stored = self.nb.metadata.get("mmteach", {})
+        stored = self.nb.metadata.get("mmteach", {"machine": "not recorded"})
         here = machine(self.kernel.kc)
-        other = [
-            f"{part} {here.get(part)}, stored {stored.get(part)}" for part in here if here[part] != stored.get(part)
-        ]
+        other = [f"{part} {here.get(part)}, stored {was}" for part, was in stored.items() if here.get(part) != was]
         self.same_machine = not other
         if other:
             warnings.warn(f"{self.path.name}: measured digits are not compared: {'; '.join(other)}", stacklevel=1)
@@ -70,10 +68,10 @@ def judge_notebooks() -> None:
 
 def machine(client: Any) -> dict[str, Any]:
     """What the kernel says of the machine, in the words in which `mmteach build` records it in a notebook."""
-    from mmteach.course.execute import QUESTIONS
+    from mmteach.course.execute import MACHINE
 
-    asked = {name: QUESTIONS[name] for name in ("capability", "torch", "threads", "device", "scale")}
-    asked_by = client.execute("", silent=True, user_expressions=asked)
+    load = {"load": "bool(__import__('torch') and __import__('mmteach'))"}
+    asked_by = client.execute("", silent=True, user_expressions=load | MACHINE)
     while True:
         reply = client.get_shell_msg(timeout=120)
         if reply["parent_header"].get("msg_id") == asked_by:

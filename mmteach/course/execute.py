@@ -27,16 +27,20 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-# Asked of the kernel before it goes, so that the answers hold for the process that computed. ru_maxrss is in KiB on
-# Linux and in bytes on macOS; Windows has no such module, and then there is no figure.
-QUESTIONS = {
+# Asked of the kernel before it goes, so that the answers hold for the process that computed. What it never loaded did not
+# matter to its results, and is not loaded to be asked. ru_maxrss is in KiB on Linux and in bytes on macOS; Windows has no
+# such module, and then there is no figure.
+LOADED = "__import__('sys').modules"
+MACHINE = {
+    "capability": f"{LOADED}['torch'].backends.cpu.get_cpu_capability()",
+    "torch": f"{LOADED}['torch'].__version__",
+    "threads": f"{LOADED}['torch'].get_num_threads()",
+    "device": f"{LOADED}['torch'].cuda.get_device_name() if {LOADED}['torch'].cuda.is_available() else 'cpu'",
+    "scale": f"{LOADED}['mmteach'].scale()",
+}
+QUESTIONS = MACHINE | {
     "peak": "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss"
-    " * (1 if __import__('sys').platform == 'darwin' else 1024)",
-    "capability": "__import__('torch').backends.cpu.get_cpu_capability()",
-    "torch": "__import__('torch').__version__",
-    "threads": "__import__('torch').get_num_threads()",
-    "device": "__import__('torch').cuda.get_device_name() if __import__('torch').cuda.is_available() else 'cpu'",
-    "scale": "__import__('mmteach').scale()",
+    f" * (1 if {LOADED}['sys'].platform == 'darwin' else 1024)",
 }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -68,6 +69,7 @@ def lab(course: Course, port: int | None = None, browser: bool = True) -> int:
     except ImportError:
         raise CourseError('JupyterLab is not installed: pip install "mmteach[lab]", or make setup in a clone') from None
     port = free_port(port)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # being ended is being stopped: the server goes too
     token = secrets.token_urlsafe(24)
     base = f"http://127.0.0.1:{port}"
     address = f"{base}/lab/tree/{first.relative_to(course.root).as_posix()}?token={token}"
@@ -111,6 +113,7 @@ def _command(course: Course, port: int) -> list[str]:
         "--ServerApp.open_browser=False",
         "--ServerApp.answer_yes=True",  # Ctrl-C stops it without a question
         "--LabApp.news_url=None",  # no question about news, and no request to the network
+        "--LabApp.extension_manager=readonly",  # it would ask the network for a list of extensions
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--Application.log_level=WARN",
     ]
