@@ -65,6 +65,7 @@ class BottleneckFusion(nn.Module):
                 "fills the bottlenecks, and only the second one reads what the other modalities put there"
             )
         self.dim, self.layers, self.unimodal_layers = dim, layers, unimodal_layers
+        self.dims = dict(dims)
         self.project = TokenProjections(dims, width)
         self.class_tokens = nn.ParameterDict({m: nn.Parameter(0.02 * torch.randn(1, 1, width)) for m in dims})
         self.bottlenecks = nn.Parameter(0.02 * torch.randn(1, bottlenecks, width))

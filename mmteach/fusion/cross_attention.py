@@ -53,6 +53,7 @@ class CrossAttentionFusion(nn.Module):
         _check.positive("dim", dim)
         _check.positive("layers", layers)
         self.dim, self.layers = dim, layers
+        self.dims = dict(dims)
         self.project = TokenProjections(dims, width)
         self.blocks = nn.ModuleDict(
             {f"{m}_{layer}": CrossAttentionBlock(width, heads, dropout) for m in dims for layer in range(layers)}

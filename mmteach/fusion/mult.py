@@ -116,6 +116,7 @@ class MulT(nn.Module):
         if width % 2:
             raise ValueError(f"width must be even (half sines, half cosines), got {width}")
         self.dim = dim
+        self.dims = dict(dims)
         self.project = TokenProjections(dims, width, bias=False)
         self.sources = {i: [j for j in dims if self_pairs or j != i] for i in dims}
         self.pairs = nn.ModuleDict(

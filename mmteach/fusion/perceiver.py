@@ -61,6 +61,7 @@ class PerceiverFusion(nn.Module):
         _check.positive("layers", layers)
         _check.positive("iterations", iterations)
         self.dim, self.iterations = dim, iterations
+        self.dims = dict(dims)
         self.project = TokenProjections(dims, width)
         self.latents = nn.Parameter(0.02 * torch.randn(1, latents, width))
         self.query = nn.Parameter(0.02 * torch.randn(1, 1, width))

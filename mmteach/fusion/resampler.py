@@ -91,6 +91,7 @@ class ResamplerFusion(nn.Module):
         super().__init__()
         _check.positive("dim", dim)
         self.dim = dim
+        self.dims = dict(dims)
         self.project = TokenProjections(dims, width)
         self.resamplers = nn.ModuleDict(
             {m: Resampler(width, queries=queries, heads=heads, layers=layers, dropout=dropout) for m in dims}
