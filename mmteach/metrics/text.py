@@ -41,10 +41,9 @@ def bleu(candidates: Sequence[str], references: Sequence[str | Sequence[str]]) -
         raise ValueError(f"references must have an entry for each of the {len(said)} candidates, got {len(references)}")
     lists = [[r] if isinstance(r, str) else _texts(f"references[{i}]", r) for i, r in enumerate(references)]
     most = max(map(len, lists))
-    streams = [
-        [r[n] if n < len(r) else None for r in lists] for n in range(most)
-    ]  # the n-th reference of every example
-    return float(corpus_bleu(said, streams).score)
+    # the n-th reference of every example; where it has fewer, None, which sacrebleu passes over
+    streams = [[r[n] if n < len(r) else None for r in lists] for n in range(most)]
+    return float(corpus_bleu(said, streams).score)  # type: ignore[arg-type]
 
 
 def _transcripts(said: Sequence[str], truth: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mmteach.multitask.gradients.gram import working
+from mmteach.multitask.gradients.gram import aggregator
 
 
+@aggregator
 def aligned_mtl(jacobian: Tensor) -> Tensor:
     """Independent component alignment: the mean of the nearest gradients that are orthogonal and of one size.
 
@@ -25,10 +26,10 @@ def aligned_mtl(jacobian: Tensor) -> Tensor:
     >>> aligned_mtl(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))  # both become 1 long
     tensor([0.5000, 0.5000])
     """
-    g = working(jacobian)
+    g = jacobian
     values, vectors = torch.linalg.eigh(g @ g.T)  # ascending
     real = values > values[-1].clamp_min(torch.finfo(g.dtype).tiny) * len(g) * torch.finfo(g.dtype).eps
     least = torch.where(real, values, torch.inf).amin()
     scale = torch.where(real, (least / torch.where(real, values, 1)).sqrt(), 0)  # σ Λ^{−½}, 0 where there is nothing
     weights = (vectors * scale) @ vectors.mean(0)  # B (1/T, …, 1/T): the mean over tasks of Vᵀ's columns
-    return (weights @ g).to(jacobian.dtype)
+    return weights @ g

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from mmteach import _check
-from mmteach.multitask.gradients.gram import combine, gram, root
+from mmteach.multitask.gradients.gram import aggregator, combine, gram, root
 
-# Parallel gradients make K singular, and where they cancel there is no bargain: this much on its diagonal keeps w finite.
+# Parallel gradients make K singular, and where they cancel there is no bargain: each K_tt, raised by this share of itself,
+# keeps w finite.
 _RIDGE = 1e-9
 
 
@@ -26,11 +27,13 @@ def _bargain(k: np.ndarray, beta: float) -> np.ndarray:
     solution, and steps that are halved until the height falls lead to it from anywhere.
     """
     r = root(k)
-    k = r.T @ r + _RIDGE * np.eye(len(k))
+    size = np.diag(k)
+    ridge = np.where(size > 0, _RIDGE * size, 1.0)  # a task without gradient gets w = 1, which moves nothing
+    k = r.T @ r + np.diag(ridge)
 
     def height(w: np.ndarray) -> float:
         phi = np.log(w) if beta == 1 else w ** (1 - beta) / (1 - beta)
-        return ((r @ w) ** 2).sum() / 2 + _RIDGE * (w @ w) / 2 - phi.sum()
+        return ((r @ w) ** 2).sum() / 2 + ridge @ w**2 / 2 - phi.sum()
 
     w = np.diag(k) ** (-1 / (1 + beta))  # the answer, were the gradients orthogonal
     for _ in range(200):
@@ -51,6 +54,7 @@ def _bargain(k: np.ndarray, beta: float) -> np.ndarray:
 
 
 @torch.compiler.disable
+@aggregator
 def fairgrad(jacobian: Tensor, alpha: float = 1.0) -> Tensor:
     """The direction whose improvements g_t·d are α-fair: d = Σ_t w_t g_t, with w > 0 and K w = w^{−1/α}, K = G Gᵀ.
 
@@ -73,6 +77,8 @@ def fairgrad(jacobian: Tensor, alpha: float = 1.0) -> Tensor:
     return combine(_bargain(k, beta) * scale ** (-1 / (1 + beta)), jacobian)
 
 
+@torch.compiler.disable
+@aggregator
 def nash(jacobian: Tensor) -> Tensor:
     """The Nash bargain: d = Σ_t w_t g_t with K w = 1/w, which maximises Π_t g_t·d over directions of one length.
 

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from mmteach import _check
-from mmteach.multitask.gradients.gram import combine, gram, root, working
+from mmteach.multitask.gradients.gram import aggregator, gram, root
 
 
 @torch.compiler.disable
+@aggregator
 def min_norm_weights(jacobian: Tensor) -> Tensor:
     """The point of least norm in the convex hull of the rows: α = argmin ‖Σ_t α_t g_t‖², α ≥ 0, Σ α = 1.
 
@@ -34,11 +35,13 @@ def min_norm_weights(jacobian: Tensor) -> Tensor:
     k, _ = gram(jacobian)
     tasks = len(k)
     if not k.any():
-        return torch.full_like(jacobian.detach()[:, 0], 1 / tasks)
+        return jacobian.new_full((tasks,), 1 / tasks)
     a, _ = nnls(np.vstack([root(k), np.ones(tasks)]), np.append(np.zeros(tasks), 1.0))
     return torch.as_tensor(a / a.sum(), dtype=jacobian.dtype, device=jacobian.device)
 
 
+@torch.compiler.disable
+@aggregator
 def mgda(jacobian: Tensor, losses: Tensor | None = None, normalise: str = "none") -> Tensor:
     """The shortest convex combination of the (normalised) gradients: d = Σ_t α_t g_t / n_t.
 
@@ -58,7 +61,7 @@ def mgda(jacobian: Tensor, losses: Tensor | None = None, normalise: str = "none"
     tensor([0.4000, 0.8000])
     """
     _check.choice("normalise", normalise, ("none", "l2", "loss", "loss+"))
-    g = working(jacobian)
+    g = jacobian
     size = g.new_ones(len(g))
     if normalise in ("l2", "loss+"):
         size = size * g.norm(dim=1)
@@ -68,4 +71,4 @@ def mgda(jacobian: Tensor, losses: Tensor | None = None, normalise: str = "none"
         _check.shape("losses", losses, len(g))
         size = size * losses.detach()
     g = g / size.clamp_min(torch.finfo(g.dtype).tiny).unsqueeze(1)
-    return combine(min_norm_weights(g).cpu().numpy(), g).to(jacobian.dtype)
+    return min_norm_weights(g) @ g

@@ -12,11 +12,15 @@ import torch
 from torch import Tensor
 
 from mmteach import _check
-from mmteach.multitask.gradients.gram import combine, gram
+from mmteach.multitask.gradients.dual_cone import projected
+from mmteach.multitask.gradients.gram import aggregator, combine, gram
 
 
-def _hardest_weights(k: np.ndarray, c: float) -> np.ndarray:
-    """w on the simplex that minimises g_w·ḡ + c ‖ḡ‖ ‖g_w‖: a small smooth convex problem, so SciPy's SLSQP does it."""
+def _hardest_weights(k: np.ndarray, c: float) -> tuple[np.ndarray, float]:
+    """The w on the simplex that minimises g_w·ḡ + c ‖ḡ‖ ‖g_w‖, and the minimum.
+
+    A convex problem in T numbers, smooth but for g_w = 0: SciPy's SLSQP does it.
+    """
     from scipy.optimize import minimize
 
     tasks = len(k)
@@ -28,7 +32,7 @@ def _hardest_weights(k: np.ndarray, c: float) -> np.ndarray:
         norm = np.sqrt(w @ k @ w + tiny)
         return w @ to_mean + radius * norm, to_mean + radius * (k @ w) / norm
 
-    w = minimize(
+    found = minimize(
         objective,
         np.full(tasks, 1 / tasks),
         jac=True,
@@ -36,11 +40,13 @@ def _hardest_weights(k: np.ndarray, c: float) -> np.ndarray:
         bounds=[(0, 1)] * tasks,
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": lambda w: np.ones(tasks)},
         options={"ftol": 1e-14, "maxiter": 500},
-    ).x.clip(min=0)
-    return w / w.sum()
+    )
+    w = found.x.clip(min=0)
+    return w / w.sum(), found.fun
 
 
 @torch.compiler.disable
+@aggregator
 def cagrad(jacobian: Tensor, c: float = 0.4, rescale: int = 0) -> Tensor:
     """The direction within c‖ḡ‖ of the mean gradient ḡ that is best for the worst-off task.
 
@@ -50,7 +56,8 @@ def cagrad(jacobian: Tensor, c: float = 0.4, rescale: int = 0) -> Tensor:
     jacobian: (T, P), T ≥ 2
     c:        ≥ 0; 0 gives the mean, a large one the direction of `mgda`; below 1 the mean loss is sure to fall
     rescale:  0: d as it is; 1: d / (1 + c²); 2: d / (1 + c), which is never longer than ḡ
-    Returns (P,). At a Pareto-stationary point (some g_w = 0) the second term is left out.
+    Returns (P,). The minimum is the gain of the worst-off task; where it is 0 (g_w = 0 at a Pareto-stationary point, and
+    d is not determined) d is ḡ projected so that nobody loses, as in `dualproj`.
     Paper: Liu, Liu, Jin, Stone & Liu 2021, Conflict-Averse Gradient Descent for Multi-task Learning.
 
     >>> cagrad(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), c=0.5)  # the mean is (1, .5): d leans to the second task
@@ -60,8 +67,10 @@ def cagrad(jacobian: Tensor, c: float = 0.4, rescale: int = 0) -> Tensor:
     _check.choice("rescale", rescale, (0, 1, 2))
     k, _ = gram(jacobian)
     tasks = len(k)
-    w = _hardest_weights(k, c)
-    norm = np.sqrt(max(w @ k @ w, 0.0))
-    towards = w * c * np.sqrt(k.mean().clip(min=0)) / norm if norm > 1e-7 else np.zeros(tasks)
-    weights = 1 / tasks + towards
+    mean = np.full(tasks, 1 / tasks)
+    w, gain = _hardest_weights(k, c)
+    if abs(gain) < 1e-6:  # nobody can gain
+        weights = projected(k, mean)
+    else:
+        weights = mean + c * np.sqrt(k.mean() / (w @ k @ w)) * w
     return combine(weights / (1.0, 1 + c**2, 1 + c)[rescale], jacobian)

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmteach.multitask.gradients.gram import combine, gram, root
+from mmteach.multitask.gradients.gram import aggregator, combine, gram, root
 
 
-def _projected(k: np.ndarray, u: np.ndarray) -> np.ndarray:
+def projected(k: np.ndarray, u: np.ndarray) -> np.ndarray:
     """The weights of Gᵀu projected onto {d: G d ≥ 0}.
 
     The projection of x adds the least that is needed: x + Gᵀv with v = argmin over v ≥ 0 of ‖x + Gᵀv‖² (Moreau), which
@@ -29,6 +29,7 @@ def _projected(k: np.ndarray, u: np.ndarray) -> np.ndarray:
 
 
 @torch.compiler.disable
+@aggregator
 def upgrad(jacobian: Tensor) -> Tensor:
     """Unconflicting projection of gradients: d = 1/T Σ_t proj(g_t), onto the cone {d: g_s·d ≥ 0 for every task s}.
 
@@ -40,10 +41,11 @@ def upgrad(jacobian: Tensor) -> Tensor:
     """
     k, _ = gram(jacobian)
     tasks = len(k)
-    return combine(np.mean([_projected(k, u) for u in np.eye(tasks)], axis=0), jacobian)
+    return combine(np.mean([projected(k, u) for u in np.eye(tasks)], axis=0), jacobian)
 
 
 @torch.compiler.disable
+@aggregator
 def dualproj(jacobian: Tensor) -> Tensor:
     """The mean gradient, projected onto {d: g_s·d ≥ 0 for every task s}.
 
@@ -54,4 +56,4 @@ def dualproj(jacobian: Tensor) -> Tensor:
     tensor([0.0000, 0.5000])
     """
     k, _ = gram(jacobian)
-    return combine(_projected(k, np.full(len(k), 1 / len(k))), jacobian)
+    return combine(projected(k, np.full(len(k), 1 / len(k))), jacobian)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mmteach.multitask.gradients.gram import working
+from mmteach.multitask.gradients.gram import aggregator
 
 
 def _solve(k: Tensor, b: Tensor) -> Tensor:
@@ -24,6 +24,7 @@ def _safe(x: Tensor) -> Tensor:
     return torch.where(x == 0, torch.ones_like(x), x)
 
 
+@aggregator
 def imtl_g(jacobian: Tensor) -> Tensor:
     """Impartial multi-task learning: d = Σ_t α_t g_t with Σ α = 1 and the same projection d·g_t / ‖g_t‖ for every task.
 
@@ -36,13 +37,14 @@ def imtl_g(jacobian: Tensor) -> Tensor:
     >>> imtl_g(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))  # projects to 2/3 on both axes
     tensor([0.6667, 0.6667])
     """
-    g = working(jacobian)
+    g = jacobian
     norms = g.norm(dim=1)
     unit = g / _safe(norms).unsqueeze(1)
     v = _solve(unit @ unit.T, (norms > 0).to(g.dtype)) / _safe(norms)  # K v = norms, divided through by the norms
-    return ((v / _safe(v.sum())) @ g).to(jacobian.dtype)
+    return (v / _safe(v.sum())) @ g
 
 
+@aggregator
 def config(jacobian: Tensor) -> Tensor:
     """Conflict-free direction: the d with the same cosine to every gradient, as long as the projections on it add up to.
 
@@ -54,9 +56,9 @@ def config(jacobian: Tensor) -> Tensor:
     >>> config(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
     tensor([1.5000, 1.5000])
     """
-    g = working(jacobian)
+    g = jacobian
     norms = g.norm(dim=1)
     unit = g / _safe(norms).unsqueeze(1)
     direction = _solve(unit @ unit.T, (norms > 0).to(g.dtype)) @ unit  # U⁺ 1 = Uᵀ (U Uᵀ)⁺ 1
     direction = direction / _safe(direction.norm())
-    return ((g @ direction).sum() * direction).to(jacobian.dtype)
+    return (g @ direction).sum() * direction

@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mmteach.multitask.gradients.gram import working
+from mmteach.multitask.gradients.gram import aggregator
 
 
+@aggregator
 def pcgrad(jacobian: Tensor, generator: torch.Generator | None = None, orders: Tensor | None = None) -> Tensor:
     """Project each gradient off those it conflicts with, then add up.
 
@@ -32,7 +33,7 @@ def pcgrad(jacobian: Tensor, generator: torch.Generator | None = None, orders: T
     >>> pcgrad(torch.tensor([[1.0, 0.0], [-1.0, 1.0]]))  # v_1 = (.5, .5), v_2 = (0, 1)
     tensor([0.5000, 1.5000])
     """
-    g = working(jacobian)
+    g = jacobian
     tasks = len(g)
     if orders is None:
         orders = torch.rand(tasks, tasks, generator=generator, device=g.device).argsort(dim=1)
@@ -49,4 +50,4 @@ def pcgrad(jacobian: Tensor, generator: torch.Generator | None = None, orders: T
         other = g[j]
         dot = (v * other).sum(1).clamp(max=0).masked_fill(j == own, 0)
         v = v - (dot / squared[j].clamp_min(torch.finfo(g.dtype).tiny)).unsqueeze(1) * other
-    return v.sum(0).to(jacobian.dtype)
+    return v.sum(0)
