@@ -98,7 +98,7 @@ def split(sentences: list[str]) -> list[str]:
     tenth = len(sentences) // 10
     counts, part_of = {"test": 0, "valid": 0}, {}
     for g in groups:
-        part = next((p for p in counts if counts[p] < tenth and group.count(g) <= tenth // 5), "train")
+        part = next((p for p in counts if counts[p] < tenth and group.count(g) <= max(1, tenth // 5)), "train")
         part_of[g] = part
         if part in counts:
             counts[part] += group.count(g)

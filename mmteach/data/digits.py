@@ -410,8 +410,8 @@ def _sample() -> Figure:
     for column in range(10):
         example = batch[(batch.targets["digit"] == column).nonzero()[0]]
         above, below = figure.add_subplot(2, 10, column + 1), figure.add_subplot(2, 10, column + 11)
-        above.imshow(example.inputs["image"][0, 0], cmap="gray_r")
-        below.imshow(example.inputs["audio"][0, 0], origin="lower", aspect="auto", cmap="viridis")
+        above.imshow(example.inputs["image"][0, 0].numpy(), cmap="gray_r")
+        below.imshow(example.inputs["audio"][0, 0].numpy(), origin="lower", aspect="auto", cmap="viridis")
         above.set_title(WORDS[column])
         for axes in (above, below):
             axes.set_axis_off()

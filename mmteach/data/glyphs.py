@@ -3,7 +3,7 @@
 | name          | what it gives, and when to use it                                                   |
 |---------------|-------------------------------------------------------------------------------------|
 | `load_glyphs` | 32×32 pictures in 16 font faces with names: retrieval and captions of unseen compositions |
-| `characters`  | the characters, about 1,800 in 13 blocks                                              |
+| `characters`  | the characters, about 1,900 in 13 blocks                                              |
 | `FACES`       | the font faces, all shipped with matplotlib                                            |
 
 Nothing is embedded: the pictures are drawn with Pillow on first use and kept.
@@ -26,7 +26,7 @@ from mmteach import _check
 from mmteach.data.batch import Batch, Splits
 from mmteach.data.cards import Card
 from mmteach.data.store import DataError, cached
-from mmteach.data.text import Vocabulary
+from mmteach.data.text import Vocabulary, tokens
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -132,13 +132,13 @@ def hold_out(names: Sequence[str], valid: int, test: int, eligible: Sequence[boo
 
     Only `eligible` names are held out. What is asked of a model is then a new composition of known words.
     """
-    remaining = Counter(word for name in names for word in set(name.split()))
+    remaining = Counter(word for name in names for word in set(tokens(name)))
     part = ["train"] * len(names)
     order = list(range(len(names)))
     random.Random(0).shuffle(order)
     wanted = ["test"] * test + ["valid"] * valid
     for i in order:
-        words = set(names[i].split())
+        words = set(tokens(names[i]))
         if wanted and eligible[i] and all(remaining[word] > 3 for word in words):
             part[i] = wanted.pop(0)
             remaining.subtract(words)
@@ -181,11 +181,11 @@ def load_glyphs(train_faces: Sequence[str] | None = None, test_faces: Sequence[s
     train_faces: faces of FACES for train; all where none are given
     test_faces:  faces for valid and test; all where none are given. Give others than `train_faces` for an unseen style
 
-    inputs  {"image": (N, 1, 32, 32) in [0, 1], white on black; "text": (N, 12) ids of the name's words}, masks {"text"},
+    inputs  {"image": (N, 1, 32, 32) in [0, 1], white on black; "text": (N, 10) ids of the name's words}, masks {"text"},
     targets {"character": (N,), "block": (N,)}, info {"name", "character", "face": words}
 
     150 characters are held out for valid and 250 for test, such that every word of their names is in at least three
-    training names and that their pictures look like no other character's. Ids are those of a Vocabulary of the training names.
+    training names and that their pictures look like no other character's. The ids are places in classes["text"].
     """
     versions = {package: _version(package) for package in ("matplotlib", "pillow")}  # each draws a little differently
     kept = cached("glyphs", _make, version=_VERSION, unicode="14", **versions)
@@ -194,8 +194,7 @@ def load_glyphs(train_faces: Sequence[str] | None = None, test_faces: Sequence[s
     vocabulary = Vocabulary.build([n for n, part in zip(names, kept["part"]) if part == "train"], size=2000)
     blocks = list(BLOCKS)
     block = torch.tensor([blocks.index(b) for b in kept["block"]])
-    longest = max(len(name.split()) for name in names)
-    text, mask = vocabulary.encode(names, longest)
+    text, mask = vocabulary.encode(names)
     parts = {}
     for part, allowed in (("train", train_faces), ("valid", test_faces), ("test", test_faces)):
         for face in allowed or ():
@@ -214,7 +213,9 @@ def load_glyphs(train_faces: Sequence[str] | None = None, test_faces: Sequence[s
                 "face": [faces[i] for i in kept["face"][rows].tolist()],
             },
         )
-    return Splits("glyphs", **parts, classes={"character": kept["characters"], "block": blocks})
+    return Splits(
+        "glyphs", **parts, classes={"character": kept["characters"], "block": blocks, "text": vocabulary.itos}
+    )
 
 
 def _version(package: str) -> str:
@@ -232,7 +233,7 @@ def _sample() -> Figure:
         for row, face in enumerate(FACES):
             axes = figure.add_subplot(len(FACES), len(shown), row * len(shown) + column + 1)
             if ord(character) in _coverage()[face]:
-                axes.imshow(draw(character, face), cmap="gray", vmin=0, vmax=255)
+                axes.imshow(draw(character, face).numpy(), cmap="gray", vmin=0, vmax=255)
             axes.set_xticks([])
             axes.set_yticks([])
             if column == 0:
@@ -244,7 +245,7 @@ CARD = Card(
     name="glyphs",
     title="Characters and their Unicode names",
     modalities=("image 1×32×32", "name"),
-    examples="about 1,800 characters × up to 16 font faces",
+    examples="about 1,900 characters × up to 16 font faces",
     source="the fonts that matplotlib ships (DejaVu, STIX), drawn by Pillow on first use; names from Python's unicodedata",
     licence="DejaVu: Bitstream Vera licence with public-domain changes; STIX: STIX Font licence; both with matplotlib",
     files=(),

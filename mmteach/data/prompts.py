@@ -132,7 +132,10 @@ def _sample() -> Figure:
         frames = int(batch.masks["audio"][i].sum())
         axes = figure.add_subplot(len(shown), 1, row + 1)
         axes.imshow(
-            batch.inputs["audio"][i, 0, :, :frames], origin="lower", aspect="auto", extent=(0, frames / 100, 0, 40)
+            batch.inputs["audio"][i, 0, :, :frames].numpy(),
+            origin="lower",
+            aspect="auto",
+            extent=(0, frames / 100, 0, 40),
         )
         axes.set_title(batch.info["transcript"][i], fontsize=10)
         axes.set_ylabel("mel band")
