@@ -69,8 +69,9 @@ def compare(
         for row, name in enumerate(names):
             values = table.loc[table[by] == name, figure_of_merit].to_numpy(float)
             colour = COLOURS.get(str(name), PALETTE[row % len(PALETTE)])
-            mean, low, high = mean_interval(values)
+            mean = values.mean()
             if len(values) > 1:
+                _, low, high = mean_interval(values)
                 ax.plot([low, high], [row, row], color=colour, lw=7, alpha=0.25, solid_capstyle="round")
             ax.plot(values, [row] * len(values), MARKERS[row % len(MARKERS)], color=colour, ms=5, alpha=0.9)
             ax.annotate(

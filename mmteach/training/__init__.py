@@ -8,6 +8,7 @@
 | `detect`          | the loss of a yes/no question                                               |
 | `History`         | a row an epoch, the best one, learning curves                               |
 | `over_seeds`      | run an experiment on several seeds; a table with mean and 95 % interval     |
+| `summary`         | such a table in words: mean ± half the interval                             |
 | `validate`        | what is wrong with a batch's values, before training on it                  |
 | `seed_everything` | the same random numbers again                                               |
 | `pick_device`     | the GPU where there is one                                                  |
@@ -17,7 +18,7 @@
 from mmteach.training.history import History
 from mmteach.training.loop import classify, detect, fit, predict
 from mmteach.training.machine import pick_device, precision_for, seed_everything
-from mmteach.training.seeds import over_seeds
+from mmteach.training.seeds import over_seeds, summary
 from mmteach.training.validate import validate
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "precision_for",
     "predict",
     "seed_everything",
+    "summary",
     "validate",
 ]

@@ -23,8 +23,8 @@ def over_seeds(
     experiment: seed → figures by name, or figures by name for each of several models, e.g.
                 {"image": {"auc": .8}, "both": {"auc": .9}}. Models that share a seed (its split, its encoders) are paired:
                 their differences have far less spread than the figures themselves.
-    returns:    a pandas table with the columns "model" (where several came), "seed" and one a figure. `summary(table)` of
-                `mmteach.metrics` turns it into mean ± 95 % interval.
+    returns:    a pandas table with the columns "model" (where several came), "seed" and one a figure. `summary` turns
+                it into mean ± 95 % interval.
     """
     import pandas as pd
 
@@ -38,3 +38,26 @@ def over_seeds(
         else:
             rows.append({"seed": seed, **figures})
     return pd.DataFrame(rows)
+
+
+def summary(table: pd.DataFrame, by: str = "model", digits: int = 3) -> pd.DataFrame:
+    """Each model's figures as "mean ± half the 95 % interval" in words, one row a model, in the order they came.
+
+    table: as `over_seeds` returns it, or any table with the columns `by` and "seed"; the other columns of numbers are summed up
+    With one seed there is no interval, and the figure stands alone.
+    """
+
+    from mmteach.metrics import mean_interval
+
+    def words(values: pd.Series) -> str:
+        mean = values.mean()
+        if len(values) < 2:
+            return f"{mean:.{digits}f}"
+        return f"{mean:.{digits}f} ± {mean - mean_interval(values).low:.{digits}f}"
+
+    figures = [c for c in table.select_dtypes("number").columns if c not in (by, "seed")]
+    if not figures:
+        raise ValueError(f"the table has no column of figures to sum up, only {list(table.columns)}")
+    if by not in table:
+        table = table.assign(**{by: "all"})
+    return table.groupby(by, sort=False)[figures].agg(words)

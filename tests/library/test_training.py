@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mmteach.data.batch import Batch
-from mmteach.training import classify, detect, fit, over_seeds, pick_device, precision_for, predict
+from mmteach.training import classify, detect, fit, over_seeds, pick_device, precision_for, predict, summary
 from mmteach.training import loop as training_loop
 
 
@@ -357,6 +357,16 @@ def test_over_seeds_gives_one_row_a_seed_and_model():
     assert over_seeds(lambda seed: {"score": seed * 2}, [1, 2]).to_dict("list") == {"seed": [1, 2], "score": [2, 4]}
     with pytest.raises(ValueError, match="at least one seed"):
         over_seeds(lambda seed: {"score": seed}, [])
+
+
+def test_summary_says_mean_and_half_the_interval():
+    table = over_seeds(lambda seed: {"b": {"score": 0.80 + seed / 50}, "a": {"score": 1.0}}, [0, 1, 2])
+    words = summary(table)
+    assert list(words.index) == ["b", "a"]
+    assert words.score["b"] == "0.820 ± 0.050" and words.score["a"] == "1.000 ± 0.000"  # t_2 · 0.02 / √3
+    assert summary(over_seeds(lambda seed: {"score": 0.5}, [7]), digits=1).score["all"] == "0.5"
+    with pytest.raises(ValueError, match="no column of figures"):
+        summary(table[["model", "seed"]])
 
 
 def test_history_says_what_happened():
