@@ -1,8 +1,8 @@
 """Spectrograms → a vector, or a token every few frames.
 
-| name       | what it is                                                        | when to use it                |
-|------------|-------------------------------------------------------------------|-------------------------------|
-| `AudioCNN` | convolutions over pitch and time; a token a group of frames; mean | spoken words, sounds, digits  |
+| name       | what it is                                                        | when to use it               |
+|------------|-------------------------------------------------------------------|------------------------------|
+| `AudioCNN` | convolutions over pitch and time; a token a group of frames; mean | spoken words, sounds, digits |
 """
 
 from __future__ import annotations

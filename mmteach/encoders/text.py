@@ -1,10 +1,10 @@
 """Texts as token numbers → a vector, or a token a word.
 
-| name              | what it is                                      | when to use it                              |
-|-------------------|-------------------------------------------------|---------------------------------------------|
-| `TextBag`         | the mean of the words' embeddings               | keywords, short names: hard to beat there   |
-| `TextLSTM`        | reads from left to right, keeps the last state  | the classic model; order counts             |
-| `TextTransformer` | every word attends to every word; their mean    | sentences; tokens that know their neighbours |
+| name              | what it is                                     | when to use it                               |
+|-------------------|------------------------------------------------|----------------------------------------------|
+| `TextBag`         | the mean of the words' embeddings              | keywords, short names: hard to beat there    |
+| `TextLSTM`        | reads from left to right, keeps the last state | the classic model; order counts              |
+| `TextTransformer` | every word attends to every word; their mean   | sentences; tokens that know their neighbours |
 
 All take token numbers (B, T), 0 = padding, and a mask (B, T), True = a word. Without a mask every step is a word, the
 padding too: that is what the classic model does, and chapter 03 shows what it costs.

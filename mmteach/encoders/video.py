@@ -1,9 +1,9 @@
 """Video clips → a vector, or a token a frame.
 
-| name           | what it is                                        | when to use it                                   |
-|----------------|---------------------------------------------------|--------------------------------------------------|
-| `VideoEncoder` | an image encoder a frame, then a mean or a GRU    | what is seen (mean); what happens in order (gru) |
-| `VideoCNN`     | convolutions over space and time at once          | motion: direction and speed show in a few frames |
+| name           | what it is                                     | when to use it                                   |
+|----------------|------------------------------------------------|--------------------------------------------------|
+| `VideoEncoder` | an image encoder a frame, then a mean or a GRU | what is seen (mean); what happens in order (gru) |
+| `VideoCNN`     | convolutions over space and time at once       | motion: direction and speed show in a few frames |
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The classic model of image and text, layer by layer, and the same model from Keras.
 
-| name                  | what it is                                   | when to use it                                      |
-|-----------------------|----------------------------------------------|-----------------------------------------------------|
+| name                  | what it is                                    | when to use it                                      |
+|-----------------------|-----------------------------------------------|-----------------------------------------------------|
 | `ClassicFusion`       | CNN and LSTM, concatenation, two dense layers | the first multimodal model; a baseline to beat      |
-| `carry_keras_weights` | the weights of a Keras build, put into ours  | to see that two frameworks compute the same numbers |
+| `carry_keras_weights` | the weights of a Keras build, put into ours   | to see that two frameworks compute the same numbers |
 """
 
 from __future__ import annotations

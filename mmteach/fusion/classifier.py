@@ -1,8 +1,8 @@
 """The whole model: encoders, a fusion of what they see, and a head that answers.
 
-| name                   | what it is                               | when to use it                                   |
-|------------------------|------------------------------------------|--------------------------------------------------|
-| `MultimodalClassifier` | encoders → fusion → head → logits        | every comparison of fusions, one modality as well |
+| name                   | what it is                        | when to use it                                    |
+|------------------------|-----------------------------------|---------------------------------------------------|
+| `MultimodalClassifier` | encoders → fusion → head → logits | every comparison of fusions, one modality as well |
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ class MultimodalClassifier(nn.Module):
     fusion:   a module of `mmteach.fusion` built for the same modalities and widths; None where there is one encoder
     head:     the number of classes K, for a linear layer, or a module (B, fusion.dim) → (B, K)
     dropout:  a `ModalityDropout`, which hides modalities while training; or None
+    missing:  a `MissingEmbeddings`, whose learned vectors stand in for absent modalities; or None, and the fusion leaves
+              them out
 
     forward(inputs, masks=None, present=None) → logits (B, K); (B,) where K = 1, a yes/no question
     inputs: by modality, what its encoder takes;  masks: by modality, bool (B, T), True = a real step
@@ -50,6 +52,7 @@ class MultimodalClassifier(nn.Module):
         head: nn.Module | int,
         *,
         dropout: nn.Module | None = None,
+        missing: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.encoders = nn.ModuleDict(dict(encoders))
@@ -65,7 +68,7 @@ class MultimodalClassifier(nn.Module):
             )
         dim: Any = next(iter(widths.values())) if fusion is None else fusion.dim
         self.head = nn.Linear(dim, head) if isinstance(head, int) else head
-        self.dropout = dropout
+        self.dropout, self.missing = dropout, missing
 
     def encode(
         self,
@@ -102,6 +105,9 @@ class MultimodalClassifier(nn.Module):
         if self.dropout is not None:
             present = self.dropout(inputs, present)
         encoded, token_masks = self.encode(inputs, masks, present)
+        if self.missing is not None:
+            encoded = self.missing(encoded, present)
+            present = None  # everything is there now
         if self.fusion is None:
             fused = next(iter(encoded.values()))
         else:
