@@ -5,15 +5,23 @@
 | `Card`  | one data set's card; each data module holds its own as `CARD`         |
 | `card`  | the card of one set by name                                           |
 | `cards` | every card, in the order of the course                                |
+| `table` | all sets, a few lines each: what `mmteach data list` prints           |
+| `page`  | one card in full: what `mmteach data show NAME` prints                |
+| `draw`  | a picture of some examples, as a file                                 |
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable
+import os
+import textwrap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mmteach.data import store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,6 +35,7 @@ MODULES = {
     "motion": "mmteach.data.motion",
     "worlds": "mmteach.data.worlds",
     "scenes": "mmteach.data.scenes",
+    "shapes": "mmteach.data.shapes",
 }
 
 
@@ -70,3 +79,67 @@ def card(name: str) -> Card:
 def cards() -> list[Card]:
     """Every data set's card, in the order of the course."""
     return [card(name) for name in MODULES]
+
+
+def _size(files: Sequence[str]) -> str:
+    """How much room the embedded files take, in words."""
+    if not files:
+        return "generated"
+    here = [path for name in files if (path := store.FILES / name).is_file()]
+    missing = f", {len(files) - len(here)} missing (`mmteach doctor` says more)" if len(here) < len(files) else ""
+    return f"{sum(path.stat().st_size for path in here) / 1e6:.1f} MB embedded{missing}"
+
+
+def _row(label: str, text: str, width: int, indent: int) -> str:
+    return textwrap.fill(
+        text, width, initial_indent=f"{label:<{indent}}", subsequent_indent=" " * indent, break_on_hyphens=False
+    )
+
+
+def table(width: int = 80) -> str:
+    """All sets in at most `width` columns: name, what it is, what is embedded, the licence."""
+    known = cards()
+    indent = max(len(one.name) for one in known) + 2
+    lines = []
+    for one in known:
+        lines.append(_row(one.name, one.title, width, indent))
+        lines.append(_row("", f"{_size(one.files)}; {one.licence}", width, indent))
+    return "\n".join([*lines, "", "More about one of them, with a picture: mmteach data show NAME"])
+
+
+def page(one: Card, width: int = 80) -> str:
+    """A card in full, in at most `width` columns."""
+    rows = [
+        ("an example", "; ".join(one.modalities)),
+        ("examples", one.examples),
+        ("splits", one.splits),
+        ("beware", one.beware),
+        ("source", one.source),
+        ("licence", one.licence),
+        ("size", f"{_size(one.files)}: {', '.join(one.files)}" if one.files else "generated on first use"),
+    ]
+    title = textwrap.fill(f"{one.name}: {one.title}", width)
+    return "\n".join([title, "", *(_row(label, text, width, 12) for label, text in rows)])
+
+
+def draw(one: Card, path: str | Path) -> Path:
+    """Save a picture of some examples to `path` (.png, .svg or .pdf; a folder gets NAME.png) and return where it is.
+
+    Raises ValueError where the set has nothing to draw, the folder does not exist, or the file's ending is another.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / f"{one.name}.png"
+    if one.sample is None:
+        raise ValueError(f"{one.name} has nothing to draw")
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"the picture's name must end in .png, .svg or .pdf, got {path.name!r}")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent} to write {path.name} into")
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")  # so that no half-written picture is left behind
+    try:
+        one.sample().savefig(partial, dpi=150, bbox_inches="tight")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
