@@ -12,6 +12,7 @@ $(READY): requirements.lock pyproject.toml tools/setup.sh
 	@sh tools/setup.sh
 
 setup: $(READY) ## the environment in .venv: pinned versions, checked by their hashes
+	@echo ".venv is ready"
 
 lab: $(READY) ## JupyterLab on the course (more: make lab ARGS="--port 9000 --no-browser")
 	@$(BIN)/mmteach lab $(ARGS)
