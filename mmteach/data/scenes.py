@@ -194,8 +194,8 @@ def load_scenes(
         targets = {"answer": right[some].gather(1, asked[some]).flatten(), "relational": number < 18, "scene": each}
         return Batch(inputs, targets, info={"sentence": [QUESTIONS[q] for q in number.tolist()]})
 
-    parts = [make(0, train), make(train, valid), make(train + valid, test)]
-    return Splits("Sort-of-CLEVR scenes", *parts, classes={"answer": ANSWERS})
+    parts = make(0, train), make(train, valid), make(train + valid, test)
+    return Splits("Sort-of-CLEVR scenes", *parts, {"answer": ANSWERS})
 
 
 def _sample() -> Figure:

@@ -252,8 +252,8 @@ def load_world(
         }
         return Batch(inputs, {"label": drawn["y"], **{m: drawn[m] for m in chosen.modalities}})
 
-    parts = [make(n, part) for part, n in enumerate((train, valid, test))]
-    return Splits(f"world {name}", *parts, classes={"label": [str(y) for y in range(chosen.joint.shape[-1])]})
+    labels = [str(y) for y in range(chosen.joint.shape[-1])]
+    return Splits(f"world {name}", make(train, 0), make(valid, 1), make(test, 2), {"label": labels})
 
 
 def load_views(
@@ -304,9 +304,9 @@ def load_views(
 def _sample() -> Figure:
     """Each world's joint table as small squares, with its information in bits below."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(7.5, 7), layout="constrained")
-    figure.get_layout_engine().set(hspace=0.08)  # type: ignore[union-attr]
+    figure = Figure(figsize=(7.5, 7), layout=ConstrainedLayoutEngine(hspace=0.08))
     names = [name for name in WORLDS if name not in ("xor3", "mixture")]
     for axes, name in zip(figure.subplots(2, 3).flat, names):
         chosen = world(name)
