@@ -8,6 +8,7 @@
 | `decibels`       | power ratios on a logarithmic scale                                             |
 | `log_mel`        | all of these in one call: what speech models are fed                            |
 | `standardise`    | mean 0, variance 1 for each example, padding left out: the last step before a net |
+| `hear`           | `standardise(log_mel(…))`: what the course's spoken data sets feed to a model         |
 | `frame_count`    | how many frames a waveform of S samples gives, to build masks (`frame_mask`)    |
 | `pad`            | waveforms of different lengths in one tensor, with their lengths                |
 | `add_noise`      | white noise at a chosen signal-to-noise ratio, for robustness experiments        |
@@ -65,7 +66,8 @@ def spectrogram(waveform: Tensor, window: int = WINDOW, hop: int = HOP) -> Tenso
     padded = torch.nn.functional.pad(waveform, (half, window - half))
     frames = padded.unfold(1, window, hop)[:, : frame_count(waveform.shape[1], hop)]  # (B, T, window)
     hann = torch.hann_window(window, periodic=True, device=waveform.device, dtype=waveform.dtype)
-    return torch.fft.rfft(frames * hann).abs().square().transpose(1, 2)
+    spectrum = torch.fft.rfft(frames * hann)
+    return (spectrum.real.square() + spectrum.imag.square()).transpose(1, 2)
 
 
 def hertz_to_mel(frequency: Tensor) -> Tensor:
@@ -167,6 +169,19 @@ def standardise(features: Tensor, mask: Tensor | None = None) -> Tensor:
     centred = (kept - mean).masked_fill(~real, 0)
     deviation = (centred.square().sum(dim=(1, 2, 3), keepdim=True) / count).sqrt()
     return centred / deviation.clamp(min=1e-5)
+
+
+def hear(waveforms: Tensor | Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
+    """Waveforms of one length as a model hears them in the course's data sets: `standardise(log_mel(waveforms), mask)`.
+
+    waveforms: (B, S), or B tensors (S,), at 8 kHz
+    mask:      bool (B, T), True = a real frame; all are where there is no mask
+
+    Returns (B, 1, 40, T). Add noise before it, never after: `hear(add_noise(torch.stack(batch.info["waveform"]), snr=0))`.
+    """
+    waveforms = _waveforms(waveforms if isinstance(waveforms, Tensor) else torch.stack(list(waveforms)))
+    loud = torch.cat([log_mel(some) for some in waveforms.split(64)])  # in pieces, because each frame holds 256 samples
+    return standardise(loud, mask)
 
 
 def frame_count(samples: int, hop: int = HOP) -> int:

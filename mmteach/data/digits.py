@@ -5,7 +5,6 @@
 | `load_digits`        | picture + spoken word of the same digit: the first fusion experiments             |
 | `load_multimnist`    | two overlapping digits in one picture, two labels: multi-task learning             |
 | `load_digit_strings` | several digits said in a row, with their transcript: speech recognition with CTC   |
-| `hear`               | waveforms as `load_digits` feeds them to a model: to add noise first, then listen    |
 | `handwritten`        | the 5,000 pictures themselves                                                      |
 
 Pictures: 5,000 of MNIST (Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, 1998, "Gradient-based learning applied to document
@@ -26,7 +25,7 @@ import torch
 from torch import Tensor
 
 from mmteach import _check
-from mmteach.data.audio import SAMPLE_RATE, frame_count, frame_mask, log_mel, pad, standardise
+from mmteach.data.audio import SAMPLE_RATE, frame_count, frame_mask, hear, pad
 from mmteach.data.batch import Batch, Splits
 from mmteach.data.cards import Card
 from mmteach.data.speech import Utterance, speak_all, variants
@@ -124,15 +123,6 @@ def one_second(waveform: Tensor, samples: int = SAMPLE_RATE) -> Tensor:
     return placed / (2 * placed.abs().max().clamp(min=1e-6))
 
 
-def hear(waveforms: Tensor | Sequence[Tensor]) -> Tensor:
-    """Waveforms of one length, (B, S), as a model hears them in these data sets: `standardise(log_mel(…))`, (B, 1, 40, T).
-
-    Add noise before it, never after it: `hear(add_noise(torch.stack(batch.info["waveform"]), snr=0))`.
-    """
-    waveforms = waveforms if isinstance(waveforms, Tensor) else torch.stack(list(waveforms))
-    return standardise(log_mel(waveforms))
-
-
 def _espeak_digits(takes: int) -> dict[str, Recordings]:
     def make() -> dict[str, Any]:
         choose = random.Random(1)
@@ -212,7 +202,7 @@ def load_digits(
     takes:           with "espeak", how often each speaker says each digit, in random accent, rate and pitch
     seed:            of the pairing
 
-    inputs  {"image": (N, 1, 28, 28) in [0, 1], "audio": (N, 1, 40, 101), see `hear`}, targets {"digit": (N,)},
+    inputs  {"image": (N, 1, 28, 28) in [0, 1], "audio": (N, 1, 40, 101), `audio.hear(waveform)`}, targets {"digit": (N,)},
     info    {"voice": names, "waveform": tensors (8000,), "drawing": which of the 5,000 pictures}
 
     Picture and sound are paired by their label alone: once the digit is known, one says nothing about the other
@@ -343,7 +333,7 @@ def _strings_as_tensors(made: dict[str, Any]) -> dict[str, Any]:
     return {
         "sound": (torch.cat(made["waveforms"]) * 32767).round().to(torch.int16),
         "samples": samples,
-        "audio": standardise(log_mel(waveform), mask),
+        "audio": hear(waveform, mask),
         "mask": mask,
         "text": text,
         "length": torch.tensor([len(digits) for digits in made["strings"]]),

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from mmteach import _check
-from mmteach.data.audio import SAMPLE_RATE, frame_count, frame_mask, log_mel, pad, standardise
+from mmteach.data.audio import SAMPLE_RATE, frame_count, frame_mask, hear, pad
 from mmteach.data.batch import Batch, Splits
 from mmteach.data.cards import Card
 from mmteach.data.store import asset, cached, checksums
@@ -79,7 +79,7 @@ def load_prompts(longest: float = 8.0) -> Splits:
 
     longest: seconds; longer recordings are left out, because every example is padded to the longest (all: 35 s)
 
-    inputs  {"audio": (N, 1, 40, T), `standardise(log_mel(…))` at 100 frames a second, padded}, masks {"audio": (N, T)},
+    inputs  {"audio": (N, 1, 40, T), `audio.hear(waveform)` at 100 frames a second, padded}, masks {"audio": (N, T)},
     targets {"text": (N, L) numbers of LETTERS, 0 = padding and CTC's blank; "text_length": (N,)},
     info    {"transcript": words, "name": of the recording, "waveform": tensors (S_i,)}
 
@@ -97,7 +97,7 @@ def load_prompts(longest: float = 8.0) -> Splits:
             waveform, samples = pad([waveforms[i].float() / 32768 for i in rows])
             mask = frame_mask(samples, frame_count(waveform.shape[1]))
             made[part] = {
-                "audio": standardise(log_mel(waveform), mask),
+                "audio": hear(waveform, mask),
                 "mask": mask,
                 "sound": torch.cat([waveforms[i] for i in rows]),
                 "samples": samples,

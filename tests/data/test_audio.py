@@ -159,6 +159,16 @@ def test_standardise_refuses_a_mask_of_the_wrong_shape_or_kind() -> None:
         audio.standardise(torch.ones(3, 4))
 
 
+def test_hear_is_log_mel_standardised_also_for_many() -> None:
+    waveforms = noise(70, 800)
+    mask = audio.frame_mask(torch.tensor([800] * 69 + [300]), 11)
+    expected = audio.standardise(audio.log_mel(waveforms), mask)
+    torch.testing.assert_close(audio.hear(waveforms, mask), expected)
+    torch.testing.assert_close(audio.hear(list(waveforms[:2])), expected[:2])
+    with pytest.raises(ValueError, match=r"waveform must have shape \(B, S\), got \(800,\)"):
+        audio.hear(waveforms[0])
+
+
 def test_frames_and_masks_agree_with_the_spectrogram() -> None:
     for samples in (79, 80, 81, 8000):
         assert audio.spectrogram(noise(1, samples)).shape[2] == audio.frame_count(samples)
