@@ -89,7 +89,9 @@ class Batch:
     def __repr__(self) -> str:
         lines = [f"Batch of {len(self)} examples"]
         for kind, name, column in self._columns():
-            what = f"{tuple(column.shape)} {column.dtype}".replace("torch.", "") if isinstance(column, Tensor) else "words"
+            what = (
+                f"{tuple(column.shape)} {column.dtype}".replace("torch.", "") if isinstance(column, Tensor) else "words"
+            )
             lines.append(f"  {kind}[{name!r}]: {what}")
         return "\n".join(lines)
 

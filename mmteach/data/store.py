@@ -95,5 +95,7 @@ def cached(name: str, make: Callable[[], dict[str, Any]], **settings: Any) -> di
     except (OSError, RuntimeError) as error:  # a read-only or full home folder must not stop a chapter
         if partial:
             partial.unlink(missing_ok=True)
-        warnings.warn(f"could not keep {name} in {path.parent} ({error}); it will be made again next time", stacklevel=2)
+        warnings.warn(
+            f"could not keep {name} in {path.parent} ({error}); it will be made again next time", stacklevel=2
+        )
     return value
