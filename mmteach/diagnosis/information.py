@@ -91,8 +91,8 @@ def _fit(table: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray
     return q
 
 
-def _least_joint_information(p: np.ndarray, tolerance: float, steps: int) -> float:
-    """min over q of I_q(X1, X2; Y), where q has the pair tables p(x1, y) and p(x2, y): what needs no synergy.
+def _without_synergy(p: np.ndarray, tolerance: float, steps: int) -> np.ndarray:
+    """The q with the pair tables p(x1, y) and p(x2, y) whose I_q(X1, X2; Y) is least: what needs no synergy.
 
     I_q(X1, X2; Y) is the least, over tables r(x1, x2), of Σ_y p(y) KL(q(·, ·|y) ‖ r). Minimise in turn:
     the best r is the mean Σ_y q, and the best q(·, ·|y) is r scaled to the marginals (`_fit`). Each step lowers a
@@ -107,7 +107,7 @@ def _least_joint_information(p: np.ndarray, tolerance: float, steps: int) -> flo
         information = _bits(q.sum(2)) + _bits(p_y) - _bits(q)
         if previous - information < tolerance:
             break
-    return information
+    return q
 
 
 def pid(joint: ArrayLike, tolerance: float = 1e-7, steps: int = 20_000) -> PID:
@@ -136,7 +136,8 @@ def pid(joint: ArrayLike, tolerance: float = 1e-7, steps: int = 20_000) -> PID:
     both = mutual_information(p.reshape(-1, p.shape[2]))
     first, second = mutual_information(p.sum(1)), mutual_information(p.sum(0))
     # between what the better modality tells, and what both tell or both add up to
-    union = min(max(_least_joint_information(p, tolerance, steps), first, second), both, first + second)
+    least = mutual_information(_without_synergy(p, tolerance, steps).reshape(-1, p.shape[2]))
+    union = min(max(least, first, second), both, first + second)
     return PID(first + second - union, union - second, union - first, both - union)
 
 

@@ -226,6 +226,6 @@ class CrossStitch(nn.Module):
             for task, h in zip(self.heads, features):
                 _check.same_shape(f"stage {k} of {task!r}", h, f"stage {k} of the first task", features[0])
             stacked = torch.stack(features)  # (T, B, …)
-            mixed = torch.tensordot(alpha, stacked, dims=1)  # α (T, T) · (T, B, …) → (T, B, …)
+            mixed = torch.einsum("tu,u...->t...", alpha, stacked)  # (T, T), (T, B, …) → (T, B, …)
             inputs = dict(zip(self.heads, mixed))
         return {task: head(inputs[task]) for task, head in self.heads.items()}
