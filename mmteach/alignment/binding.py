@@ -38,7 +38,8 @@ def pairwise_loss(
         takes `present`
     Returns a scalar, a sum: with M modalities there are M(M−1)/2 terms.
 
-    Errors: ValueError for one modality only, an unknown modality in `pairs` or `present`, no pairs; and those of `loss`.
+    Errors: ValueError for one modality only, batch sizes that differ, no pairs, an unknown modality in `pairs` or
+    `present`; and those of `loss`.
 
     >>> x = torch.ones(4, 2)
     >>> round(pairwise_loss(clip_loss, {"image": x, "text": x, "audio": x}, 10.0).item(), 4)  # three pairs at ln 4
@@ -54,6 +55,10 @@ def pairwise_loss(
         for m in names:
             if m not in embeddings:
                 raise ValueError(f"{what} names the unknown modality {m!r}: expected some of {sorted(embeddings)}")
+
+    sizes = {m: len(x) for m, x in embeddings.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"embeddings must have the same batch size, got {sizes}")
 
     terms = []
     for m, n in chosen:

@@ -63,3 +63,10 @@ PAIR_LOSSES: dict[str, Callable[..., Tensor]] = {
     "translation": lambda x, y, **k: al.translation_loss(x, y, **k),
     "distillation": lambda x, y, **k: al.distillation_loss(x, y, **k),
 }
+
+
+def names(loss: str) -> tuple[str, str]:
+    """What a loss of `PAIR_LOSSES` calls its two batches."""
+    special = {"translation": ("translated", "real"), "distillation": ("student", "teacher")}
+    statistics = ("vicreg", "barlow", "deep cca", "deep cca squared")
+    return special.get(loss, ("x", "y") if loss in statistics else ("image", "text"))

@@ -191,20 +191,20 @@ def test_more_components_than_dimensions_are_refused(components):
 
 def test_wrong_arguments_are_named():
     x, y = two_views(0)
-    with pytest.raises(ValueError, match="components must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"^components must be at least 1, got 0"):
         CCA(0)
-    with pytest.raises(ValueError, match=r"ridge must be between 0 and inf, got -0.1"):
+    with pytest.raises(ValueError, match=r"^ridge must be between 0 and inf, got -0.1"):
         CCA(ridge=-0.1)
-    with pytest.raises(ValueError, match=r"x and y must have the same batch size .*, got 60 and 59"):
+    with pytest.raises(ValueError, match=r"^x and y must have the same batch size .*, got 60 and 59"):
         CCA().fit(x, y[:59])
-    with pytest.raises(ValueError, match=r"x needs a batch of at least 2"):
+    with pytest.raises(ValueError, match=r"^x needs a batch of at least 2"):
         CCA().fit(x[:1], y[:1])
-    with pytest.raises(RuntimeError, match=r"this CCA has no weights yet: call fit\(x, y\) first"):
+    with pytest.raises(RuntimeError, match=r"^this CCA has no weights yet: call fit\(x, y\) first"):
         CCA().transform(x, y)
     fitted = CCA().fit(x, y)
-    with pytest.raises(ValueError, match=r"x must have shape \(N, 4\), got \(60, 3\)"):
+    with pytest.raises(ValueError, match=r"^x must have shape \(N, 4\), got \(60, 3\)"):
         fitted.transform(y, y)
-    with pytest.raises(ValueError, match=r"y must have shape \(N, 3\), got \(60, 4\)"):
+    with pytest.raises(ValueError, match=r"^y must have shape \(N, 3\), got \(60, 4\)"):
         fitted.transform(x, x)
-    with pytest.raises(ValueError, match=r"the variates of x and the variates of y must have the same shape"):
+    with pytest.raises(ValueError, match=r"^the variates of x and the variates of y must have the same shape"):
         fitted.score(x, y[:10])

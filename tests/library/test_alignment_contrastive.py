@@ -185,7 +185,7 @@ def test_same_item_is_true_where_ids_are_equal():
         [False, True, False],
         [True, False, True],
     ]
-    with pytest.raises(ValueError, match=r"ids must have shape \(B,\)"):
+    with pytest.raises(ValueError, match=r"^ids must have shape \(B,\)"):
         same_item(torch.zeros(2, 2))
 
 
@@ -378,72 +378,72 @@ def test_the_temperature_learns():
 @pytest.mark.parametrize("loss", [clip_loss, info_nce, clip_loss_chunked])
 @pytest.mark.parametrize("scale", [0, -1.0, math.nan])
 def test_a_scale_that_is_not_above_zero_is_refused(loss, scale):
-    with pytest.raises(ValueError, match=rf"scale must be above 0, got {scale}"):
+    with pytest.raises(ValueError, match=rf"^scale must be above 0, got {scale}"):
         loss(torch.eye(3), torch.eye(3), scale)
-    with pytest.raises(ValueError, match=rf"scale must be above 0, got {scale}"):
+    with pytest.raises(ValueError, match=rf"^scale must be above 0, got {scale}"):
         siglip_loss(torch.eye(3), torch.eye(3), scale, 0.0)
 
 
 @pytest.mark.parametrize("temperature", [0, -0.07])
 def test_a_temperature_that_is_not_above_zero_is_refused(temperature):
-    with pytest.raises(ValueError, match=rf"temperature must be above 0, got {temperature}"):
+    with pytest.raises(ValueError, match=rf"^temperature must be above 0, got {temperature}"):
         LogTemperature(temperature)
 
 
 def test_a_temperature_beyond_the_limit_is_refused():
-    with pytest.raises(ValueError, match=r"temperature must be at least 1 / limit = 0.01, got 0.005"):
+    with pytest.raises(ValueError, match=r"^temperature must be at least 1 / limit = 0.01, got 0.005"):
         LogTemperature(0.005)
-    with pytest.raises(ValueError, match=r"limit must be above 0, got 0"):
+    with pytest.raises(ValueError, match=r"^limit must be above 0, got 0"):
         LogTemperature(0.07, limit=0)
 
 
 @pytest.mark.parametrize("epsilon", [-0.1, 1.5])
 def test_smoothing_outside_0_to_1_is_refused(epsilon):
-    with pytest.raises(ValueError, match=rf"label_smoothing must be between 0 and 1, got {epsilon}"):
+    with pytest.raises(ValueError, match=rf"^label_smoothing must be between 0 and 1, got {epsilon}"):
         clip_loss(torch.eye(3), torch.eye(3), 1.0, label_smoothing=epsilon)
 
 
 def test_matrices_of_the_wrong_shape_are_named():
     x = torch.eye(3)
-    with pytest.raises(ValueError, match=r"mask must be bool with shape \(3,\), got torch.bool with shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"^mask must be bool with shape \(3,\), got torch.bool with shape \(2,\)"):
         clip_loss(x, x, 1.0, mask=torch.ones(2, dtype=torch.bool))
-    with pytest.raises(ValueError, match=r"ignore must be bool with shape \(3, 3\), got torch.float32"):
+    with pytest.raises(ValueError, match=r"^ignore must be bool with shape \(3, 3\), got torch.float32"):
         clip_loss(x, x, 1.0, ignore=x)
-    with pytest.raises(ValueError, match=r"ignore must have shape \(3, 3\), got \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"^ignore must have shape \(3, 3\), got \(2, 3\)"):
         clip_loss(x, x, 1.0, ignore=torch.ones(2, 3, dtype=torch.bool))
-    with pytest.raises(ValueError, match=r"targets must have shape \(3, 3\), got \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"^targets must have shape \(3, 3\), got \(3, 2\)"):
         clip_loss(x, x, 1.0, targets=torch.ones(3, 2))
-    with pytest.raises(ValueError, match=r"targets must have shape \(3, 3\), got \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"^targets must have shape \(3, 3\), got \(3, 2\)"):
         info_nce(x, x, 1.0, targets=torch.ones(3, 2))
-    with pytest.raises(ValueError, match=r"positives must be bool with shape \(3, 3\), got torch.float32"):
+    with pytest.raises(ValueError, match=r"^positives must be bool with shape \(3, 3\), got torch.float32"):
         siglip_loss(x, x, 1.0, 0.0, positives=x)
-    with pytest.raises(ValueError, match=r"ignore must be bool with shape \(3, 3\), got torch.float32"):
+    with pytest.raises(ValueError, match=r"^ignore must be bool with shape \(3, 3\), got torch.float32"):
         siglip_loss(x, x, 1.0, 0.0, ignore=x)
 
 
 def test_info_nce_names_what_is_wrong_with_its_keys():
     x = torch.eye(3)
-    with pytest.raises(ValueError, match=r"key must have shape \(K, 3\), got \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"^key must have shape \(K, 3\), got \(3, 2\)"):
         info_nce(x, x[:, :2], 1.0)
-    with pytest.raises(ValueError, match=r"query must have shape \(B, D\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"^query must have shape \(B, D\), got \(3,\)"):
         info_nce(x[0], x, 1.0)
-    with pytest.raises(ValueError, match=r"key needs at least one row for each query, got 2 keys for 3 queries"):
+    with pytest.raises(ValueError, match=r"^key needs at least one row for each query, got 2 keys for 3 queries"):
         info_nce(x, x[:2], 1.0)
-    with pytest.raises(TypeError, match=r"query must hold floating-point numbers"):
+    with pytest.raises(TypeError, match=r"^query must hold floating-point numbers"):
         info_nce(x.long(), x, 1.0)
-    with pytest.raises(TypeError, match=r"key must hold floating-point numbers"):
+    with pytest.raises(TypeError, match=r"^key must hold floating-point numbers"):
         info_nce(x, x.long(), 1.0)
-    with pytest.raises(ValueError, match=r"match must have shape \(3,\), got \(2,\)"):
+    with pytest.raises(ValueError, match=r"^match must have shape \(3,\), got \(2,\)"):
         info_nce(x, x, 1.0, match=torch.tensor([0, 1]))
-    with pytest.raises(ValueError, match=r"query_present must be bool with shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"^query_present must be bool with shape \(3,\)"):
         info_nce(x, x, 1.0, query_present=torch.ones(3))
-    with pytest.raises(ValueError, match=r"key_present must be bool with shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"^key_present must be bool with shape \(3,\)"):
         info_nce(x, x, 1.0, key_present=torch.ones(3))
 
 
 @pytest.mark.parametrize("chunk", [0, -2])
 def test_a_chunk_of_nothing_is_refused(chunk):
-    with pytest.raises(ValueError, match=rf"chunk must be above 0, got {chunk}"):
+    with pytest.raises(ValueError, match=rf"^chunk must be above 0, got {chunk}"):
         clip_loss_chunked(torch.eye(3), torch.eye(3), 1.0, chunk=chunk)
 
 

@@ -197,11 +197,11 @@ def test_impossible_numbers_of_components_are_refused(components):
     x, y = embeddings(2, 10, 4)
     with pytest.raises(
         ValueError,
-        match=rf"components must be from 1 to 3, the smaller of the widths of x \(4\) and y \(3\), got {components}",
+        match=rf"^components must be from 1 to 3, the smaller of the widths of x \(4\) and y \(3\), got {components}",
     ):
         deep_cca_loss(x, y[:, :3], components=components)
     with pytest.raises(
-        ValueError, match=rf"components must be from 1 to 3, the smallest width of the views, got {components}"
+        ValueError, match=rf"^components must be from 1 to 3, the smallest width of the views, got {components}"
     ):
         gcca_loss({"x": x, "y": y[:, :3]}, components=components)
 
@@ -209,19 +209,19 @@ def test_impossible_numbers_of_components_are_refused(components):
 @pytest.mark.parametrize("ridge", [0, -1e-3])
 def test_a_ridge_that_is_not_above_zero_is_refused(ridge):
     x, y = embeddings(2, 10, 4)
-    with pytest.raises(ValueError, match=rf"ridge must be above 0, got {ridge}"):
+    with pytest.raises(ValueError, match=rf"^ridge must be above 0, got {ridge}"):
         deep_cca_loss(x, y, ridge=ridge)
-    with pytest.raises(ValueError, match=rf"ridge must be above 0, got {ridge}"):
+    with pytest.raises(ValueError, match=rf"^ridge must be above 0, got {ridge}"):
         gcca_loss({"x": x, "y": y}, ridge=ridge)
 
 
 def test_gcca_names_the_views():
     x, y = embeddings(2, 10, 4)
-    with pytest.raises(ValueError, match=r"views needs two modalities or more, got \['image'\]"):
+    with pytest.raises(ValueError, match=r"^views needs two modalities or more, got \['image'\]"):
         gcca_loss({"image": x})
     with pytest.raises(
-        ValueError, match=r"views\['image'\] and views\['text'\] must have the same batch size .*10 and 9"
+        ValueError, match=r"^views\['image'\] and views\['text'\] must have the same batch size .*10 and 9"
     ):
         gcca_loss({"image": x, "text": y[:9]})
-    with pytest.raises(ValueError, match=r"views\['image'\] needs a batch of at least 2"):
+    with pytest.raises(ValueError, match=r"^views\['image'\] needs a batch of at least 2"):
         gcca_loss({"image": x[:1], "text": y[:1]})

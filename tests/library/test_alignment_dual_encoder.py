@@ -189,30 +189,30 @@ def test_it_learns_which_belongs_to_which():
 
 def test_wrong_arguments_are_named():
     model, x = build(), batch()
-    with pytest.raises(ValueError, match=r"encoders needs two modalities or more, got \['text'\]"):
+    with pytest.raises(ValueError, match=r"^encoders needs two modalities or more, got \['text'\]"):
         DualEncoder({"text": Words()}, dim=4)
-    with pytest.raises(ValueError, match=r"dim must be above 0, got 0"):
+    with pytest.raises(ValueError, match=r"^dim must be above 0, got 0"):
         DualEncoder({"image": Pixels(), "text": Words()}, dim=0)
-    with pytest.raises(ValueError, match=r"temperature must be above 0, got 0"):
+    with pytest.raises(ValueError, match=r"^temperature must be above 0, got 0"):
         build(temperature=0)
     with pytest.raises(
-        ValueError, match=r"modality 'text' is missing: expected \['image', 'text'\], got \['image'\]"
+        ValueError, match=r"^modality 'text' is missing: expected \['image', 'text'\], got \['image'\]"
     ) as error:
         model({"image": x["image"]})
     assert "encode('text', x)" in str(error.value) and "present={'text': …}" in str(error.value)
-    with pytest.raises(ValueError, match=r"inputs names the unknown modality 'smell': expected \['image', 'text'\]"):
+    with pytest.raises(ValueError, match=r"^inputs names the unknown modality 'smell': expected \['image', 'text'\]"):
         model({**x, "smell": x["text"]})
-    with pytest.raises(ValueError, match=r"masks names the unknown modality 'smell'"):
+    with pytest.raises(ValueError, match=r"^masks names the unknown modality 'smell'"):
         model(x, masks={"smell": x["text"] > 0})
-    with pytest.raises(ValueError, match=r"present names the unknown modality 'smell'"):
+    with pytest.raises(ValueError, match=r"^present names the unknown modality 'smell'"):
         model(x, present={"smell": x["text"] > 0})
-    with pytest.raises(ValueError, match=r"modalities must have the same batch size, got \{'image': 6, 'text': 3\}"):
+    with pytest.raises(ValueError, match=r"^modalities must have the same batch size, got \{'image': 6, 'text': 3\}"):
         model({**x, "text": x["text"][:3]})
-    with pytest.raises(ValueError, match=r"present\['image'\] must be bool with shape \(6,\), got torch.float32"):
+    with pytest.raises(ValueError, match=r"^present\['image'\] must be bool with shape \(6,\), got torch.float32"):
         model(x, present={"image": torch.ones(6)})
-    with pytest.raises(ValueError, match=r"unknown modality 'smell': expected one of \['image', 'text'\]"):
+    with pytest.raises(ValueError, match=r"^unknown modality 'smell': expected one of \['image', 'text'\]"):
         model.encode("smell", x["text"])
-    with pytest.raises(ValueError, match=r"inputs\['text'\] is empty: shape \(0, 5\)"):
+    with pytest.raises(ValueError, match=r"^inputs\['text'\] is empty: shape \(0, 5\)"):
         model.encode("text", x["text"][:0])
-    with pytest.raises(ValueError, match=r"inputs\['image'\] is empty: shape \(0, 3, 2, 2\)"):
+    with pytest.raises(ValueError, match=r"^inputs\['image'\] is empty: shape \(0, 3, 2, 2\)"):
         model({m: v[:0] for m, v in x.items()})

@@ -49,11 +49,11 @@ def test_the_choice_is_random_even_and_repeatable():
 
 
 def test_wrong_choices_are_named():
-    with pytest.raises(ValueError, match=r"real must be bool with shape \(2, 3\), got torch.float32"):
+    with pytest.raises(ValueError, match=r"^real must be bool with shape \(2, 3\), got torch.float32"):
         hide_at_random(torch.ones(2, 3), 0.5)
-    with pytest.raises(ValueError, match=r"real must have shape \(B, T\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"^real must have shape \(B, T\), got \(3,\)"):
         hide_at_random(torch.ones(3, dtype=torch.bool), 0.5)
-    with pytest.raises(ValueError, match=r"share must be between 0 and 1, got 1.5"):
+    with pytest.raises(ValueError, match=r"^share must be between 0 and 1, got 1.5"):
         hide_at_random(torch.ones(2, 3, dtype=torch.bool), 1.5)
 
 
@@ -162,18 +162,18 @@ class TestBothLosses:
             ValueError, match=r"(tokens must have shape \(3, 5\)|predicted and patches must have the same)"
         ):
             loss(guess, answer[:2], hidden)
-        with pytest.raises(ValueError, match=r"hidden must be bool with shape \(3, 5\), got torch.int64"):
+        with pytest.raises(ValueError, match=r"^hidden must be bool with shape \(3, 5\), got torch.int64"):
             loss(guess, answer, hidden.long())
 
 
 def test_patches_of_one_number_cannot_be_normalised():
     one, hidden = torch.ones(1, 2, 1), torch.ones(1, 2, dtype=torch.bool)
-    with pytest.raises(ValueError, match=r"patches need two numbers or more each to be normalised, got one"):
+    with pytest.raises(ValueError, match=r"^patches need two numbers or more each to be normalised, got one"):
         masked_patch_loss(one, one, hidden)
     assert masked_patch_loss(one, 3 * one, hidden, normalise=False) == 4
     two = torch.ones(1, 2, 2)
     assert masked_patch_loss(0 * two, two, hidden) == 0  # a flat patch is all zeros after normalising
-    with pytest.raises(ValueError, match=r"epsilon must be above 0, got 0"):
+    with pytest.raises(ValueError, match=r"^epsilon must be above 0, got 0"):
         masked_patch_loss(two, two, hidden, epsilon=0)
 
 
@@ -321,29 +321,29 @@ def test_hidden_words_are_guessed_from_the_picture():
 
 def test_wrong_arguments_are_named():
     model, x = build(), batch()
-    with pytest.raises(ValueError, match=r"dims needs two modalities or more, got \['a'\]"):
+    with pytest.raises(ValueError, match=r"^dims needs two modalities or more, got \['a'\]"):
         MaskedMultimodalModel({"a": 2}, {"a": 2}, {"a": 2}, 4)
     with pytest.raises(
-        ValueError, match=r"outputs must name the modalities of dims, \['image', 'text'\], got \['image'\]"
+        ValueError, match=r"^outputs must name the modalities of dims, \['image', 'text'\], got \['image'\]"
     ):
         MaskedMultimodalModel(DIMS, {"image": 6}, STEPS, 8)
     with pytest.raises(
-        ValueError, match=r"steps must name the modalities of dims, \['image', 'text'\], got \['text'\]"
+        ValueError, match=r"^steps must name the modalities of dims, \['image', 'text'\], got \['text'\]"
     ):
         MaskedMultimodalModel(DIMS, OUTPUTS, {"text": 6}, 8)
-    with pytest.raises(ValueError, match=r"dim must be a multiple of heads, got dim=6 and heads=4"):
+    with pytest.raises(ValueError, match=r"^dim must be a multiple of heads, got dim=6 and heads=4"):
         MaskedMultimodalModel(DIMS, OUTPUTS, STEPS, 6)
     with pytest.raises(
-        ValueError, match=r"hidden names the unknown modality 'smell': expected some of \['image', 'text'\]"
+        ValueError, match=r"^hidden names the unknown modality 'smell': expected some of \['image', 'text'\]"
     ):
         model(x, {"smell": HIDDEN["text"]})
     with pytest.raises(
-        ValueError, match=r"hidden\['text'\] must be bool with shape \(4, 5\), got torch.bool with shape \(4, 3\)"
+        ValueError, match=r"^hidden\['text'\] must be bool with shape \(4, 5\), got torch.bool with shape \(4, 3\)"
     ):
         model(x, {"text": HIDDEN["text"][:, :3]})
-    with pytest.raises(ValueError, match=r"inputs\['text'\] has 6 steps, but the model was built for at most 5"):
+    with pytest.raises(ValueError, match=r"^inputs\['text'\] has 6 steps, but the model was built for at most 5"):
         model({**x, "text": torch.zeros(4, 6, 4, dtype=torch.float64)})
-    with pytest.raises(ValueError, match=r"modality 'text' is missing"):
+    with pytest.raises(ValueError, match=r"^modality 'text' is missing"):
         model({"image": x["image"]})
-    with pytest.raises(ValueError, match=r"masks\['text'\] must be bool with shape \(4, 5\)"):
+    with pytest.raises(ValueError, match=r"^masks\['text'\] must be bool with shape \(4, 5\)"):
         model(x, masks={"text": torch.ones(4, 5)})

@@ -91,22 +91,22 @@ def test_a_batch_of_one_costs_nothing():
 
 def test_wrong_arguments_are_named():
     s = torch.eye(3)
-    with pytest.raises(ValueError, match=r"alpha must be between 0 and 1, got 1.5"):
+    with pytest.raises(ValueError, match=r"^alpha must be between 0 and 1, got 1.5"):
         albef_itc_loss(s, s, s, s, alpha=1.5)
     with pytest.raises(
         ValueError,
-        match=r"image_to_text and momentum_image_to_text must have the same shape, got \(3, 3\) and \(3, 2\)",
+        match=r"^image_to_text and momentum_image_to_text must have the same shape, got \(3, 3\) and \(3, 2\)",
     ):
         albef_itc_loss(s, s, s[:, :2], s)
-    with pytest.raises(ValueError, match=r"text_to_image and momentum_text_to_image must have the same shape"):
+    with pytest.raises(ValueError, match=r"^text_to_image and momentum_text_to_image must have the same shape"):
         albef_itc_loss(s, s, s, s[:, :2])
     with pytest.raises(
-        ValueError, match=r"image_to_text needs a column for each row's match, got 3 rows and 2 columns"
+        ValueError, match=r"^image_to_text needs a column for each row's match, got 3 rows and 2 columns"
     ):
         albef_itc_loss(s[:, :2], s, s[:, :2], s)
-    with pytest.raises(ValueError, match=r"image_to_text is empty"):
+    with pytest.raises(ValueError, match=r"^image_to_text is empty"):
         albef_itc_loss(*[torch.zeros(0, 0)] * 4)
-    with pytest.raises(TypeError, match=r"image_to_text must hold floating-point numbers, got torch.int64"):
+    with pytest.raises(TypeError, match=r"^image_to_text must hold floating-point numbers, got torch.int64"):
         albef_itc_loss(*[s.long()] * 4)
 
 
@@ -149,9 +149,9 @@ def test_the_default_decay_is_albefs():
 
 def test_wrong_updates_are_named():
     model = nn.Linear(2, 2)
-    with pytest.raises(ValueError, match=r"decay must be between 0 and 1, got 1.1"):
+    with pytest.raises(ValueError, match=r"^decay must be between 0 and 1, got 1.1"):
         momentum_update(momentum_copy(model), model, 1.1)
     with pytest.raises(
-        ValueError, match=r"slow and model must have the same parameters, got \['weight'\] and \['bias', 'weight'\]"
+        ValueError, match=r"^slow and model must have the same parameters, got \['weight'\] and \['bias', 'weight'\]"
     ):
         momentum_update(nn.Linear(2, 2, bias=False), model)

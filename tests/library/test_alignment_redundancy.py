@@ -99,7 +99,7 @@ def test_three_modalities_sum_over_pairs():
 @pytest.mark.parametrize("loss", [vicreg_loss, barlow_twins_loss, vicreg_terms])
 @pytest.mark.parametrize("epsilon", [0, -1e-4])
 def test_epsilon_must_be_above_zero(loss, epsilon):
-    with pytest.raises(ValueError, match=rf"epsilon must be above 0, got {epsilon}"):
+    with pytest.raises(ValueError, match=rf"^epsilon must be above 0, got {epsilon}"):
         loss(*embeddings(2, 4, 2), epsilon=epsilon)
 
 
@@ -108,5 +108,5 @@ def test_negative_weights_are_refused(name):
     x, y = embeddings(2, 4, 2)
     with pytest.raises(ValueError, match=rf"{name} must be between 0 and inf, got -1"):
         vicreg_loss(x, y, **{name: -1})
-    with pytest.raises(ValueError, match=r"redundancy must be between 0 and inf, got -1"):
+    with pytest.raises(ValueError, match=r"^redundancy must be between 0 and inf, got -1"):
         barlow_twins_loss(x, y, redundancy=-1)

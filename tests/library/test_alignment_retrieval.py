@@ -110,31 +110,31 @@ def test_a_batch_of_one_is_fine_and_nan_is_not_hidden():
 
 @pytest.mark.parametrize("k", [0, 4])
 def test_more_results_than_candidates_are_refused(k):
-    with pytest.raises(ValueError, match=rf"k must be from 1 to 3, the number of candidates, got {k}"):
+    with pytest.raises(ValueError, match=rf"^k must be from 1 to 3, the number of candidates, got {k}"):
         top_k(torch.zeros(2, 3), k)
 
 
 def test_wrong_arguments_are_named():
     x = torch.eye(3)
-    with pytest.raises(ValueError, match=r"candidates must have shape \(K, 3\), got \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"^candidates must have shape \(K, 3\), got \(3, 2\)"):
         similarity(x, x[:, :2])
-    with pytest.raises(ValueError, match=r"query must have shape \(N, D\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"^query must have shape \(N, D\), got \(3,\)"):
         similarity(x[0], x)
-    with pytest.raises(ValueError, match=r"query is empty"):
+    with pytest.raises(ValueError, match=r"^query is empty"):
         similarity(x[:0], x)
-    with pytest.raises(TypeError, match=r"query must hold floating-point numbers"):
+    with pytest.raises(TypeError, match=r"^query must hold floating-point numbers"):
         similarity(x.long(), x)
-    with pytest.raises(TypeError, match=r"candidates must hold floating-point numbers"):
+    with pytest.raises(TypeError, match=r"^candidates must hold floating-point numbers"):
         similarity(x, x.long())
-    with pytest.raises(ValueError, match=r"scores must have shape \(N, K\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"^scores must have shape \(N, K\), got \(3,\)"):
         top_k(x[0], 1)
-    with pytest.raises(ValueError, match=r"text must have shape \(N, D\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"^text must have shape \(N, D\), got \(3,\)"):
         class_embeddings(x[0], torch.arange(3), 3)
-    with pytest.raises(TypeError, match=r"text must hold floating-point numbers"):
+    with pytest.raises(TypeError, match=r"^text must hold floating-point numbers"):
         class_embeddings(x.long(), torch.arange(3), 3)
-    with pytest.raises(ValueError, match=r"classes must have shape \(3,\), got \(2,\)"):
+    with pytest.raises(ValueError, match=r"^classes must have shape \(3,\), got \(2,\)"):
         class_embeddings(x, torch.arange(2), 3)
-    with pytest.raises(ValueError, match=r"n_classes must be above 0, got 0"):
+    with pytest.raises(ValueError, match=r"^n_classes must be above 0, got 0"):
         class_embeddings(x, torch.arange(3), 0)
-    with pytest.raises(ValueError, match=r"scale must be above 0, got -1"):
+    with pytest.raises(ValueError, match=r"^scale must be above 0, got -1"):
         zero_shot(x, x, -1)

@@ -91,10 +91,10 @@ def test_defaults_are_all_negatives_and_a_margin_of_a_fifth():
 
 @pytest.mark.parametrize("margin", [0, -0.2])
 def test_a_margin_that_is_not_above_zero_is_refused(margin):
-    with pytest.raises(ValueError, match=rf"margin must be above 0, got {margin}"):
+    with pytest.raises(ValueError, match=rf"^margin must be above 0, got {margin}"):
         triplet_loss(*embeddings(2, 3, 2), margin=margin)
 
 
 def test_another_word_for_negatives_is_refused():
-    with pytest.raises(ValueError, match=r"negatives must be one of 'all', 'hardest', got 'semi-hard'"):
+    with pytest.raises(ValueError, match=r"^negatives must be one of 'all', 'hardest', got 'semi-hard'"):
         triplet_loss(*embeddings(2, 3, 2), negatives="semi-hard")
