@@ -164,7 +164,7 @@ def concepts_of(words: dict[str, dict], drawn: set[str]) -> list[dict]:
         concepts.append(
             {
                 "hexcode": hexcode,
-                "char": entry["emoji"],
+                "char": "".join(chr(int(code, 16)) for code in hexcode.split("-")),
                 "group": group,
                 "subgroup": groups["subgroups"][str(entry["subgroup"])],
                 "family": family_of(name),
