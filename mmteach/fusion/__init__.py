@@ -19,7 +19,7 @@
 | `MultiplicativeInteractions` | vectors (2) | one makes the other's weights         | one is the other's context      |
 | `MixtureOfExperts`           | vectors     | a gate weighs experts                 | cases differ                    |
 | `ProductOfExperts`           | vectors     | Gaussian beliefs, multiplied          | modalities go missing           |
-| `NonlocalGate`               | vectors (2) | parts of one ask for parts of another | vectors made of parts           |
+| `NonlocalGate`               | vectors     | parts of one ask for parts of another | vectors made of parts           |
 | `EarlyFusion`                | tokens      | side by side at each step             | sequences on one clock          |
 | `CrossAttentionFusion`       | tokens      | each looks things up in the others    | which part goes with which      |
 | `MulT`                       | tokens      | all ordered pairs, then memory        | sequences at different rates    |

@@ -25,7 +25,7 @@ class MixtureOfExperts(VectorFusion):
         g = softmax(W [x_1; x_2; …] + b),   z = Σ_e g_e f_e(x),   f_e(x) = B_e relu(A_e x + a_e) + b_e
 
     The first M experts see one modality each, in the order of `dims`; the `joint` others see [x_1; x_2; …].
-    width: hidden units of an expert, `dim` where None;  top_k: keep the k largest g_e of a row, which then sum to 1
+    width: hidden units of an expert, `dim` where None;  top_k: keep the k ≥ 2 largest g_e of a row, which then sum to 1
     (everybody is computed all the same: this saves no time, it specialises). None keeps all.
     The expert of an absent modality has g_e = 0; the joint ones see zeros in its place, and where every modality is absent
     they are absent too: z = 0.
@@ -54,7 +54,7 @@ class MixtureOfExperts(VectorFusion):
             raise ValueError(f"joint must be 0 or more, got {joint}")
         count = len(dims) + joint
         if top_k is not None:
-            _check.between("top_k", top_k, 1, count)
+            _check.between("top_k", top_k, 2, count)  # of one alone the weight is always 1, and the gate learns nothing
         width = dim if width is None else width
         _check.positive("width", width)
         self.top_k, self.joint = top_k, joint
