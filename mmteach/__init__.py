@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mmteach.claims import seeds as seeds
     from mmteach.training import fit as fit
     from mmteach.training import seed_everything as seed_everything
-    from mmteach.training import validate as validate
+    from mmteach.training.validate import validate as validate
 
 __version__ = "0.1.0"
 

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mmteach.data.cards import Card
 
 CHAPTERS = "by number or by the beginning of a name: 00, 3, 03_fusion (default: all)"
 
@@ -97,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         help="check versions, device and data",
         description="Check what the course needs (versions, device, precision, data) and say what to do about what is wrong.",
     )
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
     doctor.set_defaults(call=_doctor)
 
     data = commands.add_parser(
@@ -152,69 +150,26 @@ def _run(args: argparse.Namespace) -> int:
 def _doctor(args: argparse.Namespace) -> int:
     from mmteach import doctor
 
-    return doctor.run()
+    return doctor.run(args.json)
 
 
 def _data(args: argparse.Namespace) -> int:
     from mmteach.data import cards
 
-    if args.what == "show":
-        return _show(cards.card(args.name), args.out)
-    rows = [(card.name, card.title, _megabytes(card.files), card.licence) for card in cards.cards()]
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    for name, title, size, licence in rows:
-        print(f"{name:<{widths[0]}}  {title:<{widths[1]}}  {size:>{widths[2]}}  {licence}")
-    print("\nMore about one: mmteach data show NAME [--out samples.png]")
+    width = max(60, min(100, shutil.get_terminal_size().columns))
+    if args.what != "show":
+        print(cards.table(width))
+        return 0
+    one = cards.card(args.name)
+    print(cards.page(one, width))
+    if args.out:
+        import matplotlib
+
+        matplotlib.use("agg")
+        print(f"\nSamples: {cards.draw(one, args.out)}")
+    elif one.sample:
+        print(f"\nA picture of samples: mmteach data show {one.name} --out {one.name}.png")
     return 0
-
-
-def _show(card: Card, picture: Path | None) -> int:
-    import shutil
-    import textwrap
-
-    width = min(100, shutil.get_terminal_size().columns)
-    print(f"{card.name}: {card.title}\n")
-    for label, text in [
-        ("an example", ", ".join(card.modalities)),
-        ("examples", card.examples),
-        ("splits", card.splits),
-        ("beware", card.beware),
-        ("source", card.source),
-        ("licence", card.licence),
-        ("embedded", f"{_megabytes(card.files)} {', '.join(card.files)}" if card.files else "nothing: it is generated"),
-    ]:
-        print(textwrap.fill(text, width, initial_indent=f"{label:<12}", subsequent_indent=" " * 12))
-    if picture:
-        _draw(card, picture)
-    elif card.sample:
-        print(f"\nA picture of samples: mmteach data show {card.name} --out {card.name}.png")
-    return 0
-
-
-def _draw(card: Card, picture: Path) -> None:
-    if card.sample is None:
-        raise ValueError(f"{card.name} has nothing to draw")
-    if picture.suffix not in (".png", ".svg", ".pdf"):
-        raise ValueError(f"--out must end in .png, .svg or .pdf, got {picture.name!r}")
-    if not picture.parent.is_dir():
-        raise ValueError(f"there is no folder {picture.parent} to write {picture.name} into")
-    import matplotlib
-
-    matplotlib.use("agg")
-    partial = picture.with_name(f".{picture.stem}.partial{picture.suffix}")
-    try:
-        card.sample().savefig(partial, bbox_inches="tight", dpi=150)
-        os.replace(partial, picture)
-    finally:
-        partial.unlink(missing_ok=True)
-    print(f"\nSamples: {picture}")
-
-
-def _megabytes(files: Sequence[str]) -> str:
-    from mmteach.data.store import FILES
-
-    size = sum((FILES / name).stat().st_size for name in files if (FILES / name).is_file())
-    return f"{size / 2**20:.1f} MB" if files else "generated"
 
 
 def _build(args: argparse.Namespace) -> int:

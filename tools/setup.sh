@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-need_gb=8   # PyTorch with its CUDA libraries is most of it
+need_gb=9   # PyTorch with its CUDA libraries is most of it
 say() { printf '%s\n' "$*" >&2; }
 stop() { say "make setup: $*"; exit 2; }
 
@@ -53,7 +53,7 @@ if [ ! -x .venv/bin/python ]; then
     say "Making .venv with $("$python" --version) …"
     "$uv" venv --quiet --clear --python "$python" .venv
 fi
-say "Installing the versions of requirements.lock, up to 3 GB to download the first time …"
+say "Installing the versions of requirements.lock, several GB to download the first time …"
 "$uv" pip install --python .venv/bin/python --require-hashes -r requirements.lock
 "$uv" pip install --python .venv/bin/python --quiet --no-deps --no-build-isolation -e .
 touch .venv/ready

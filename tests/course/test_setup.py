@@ -70,7 +70,7 @@ def test_the_python_that_was_named_is_the_one_that_is_judged(machine):
 def test_a_disk_that_is_too_small_is_said_before_anything_is_downloaded(machine):
     answer = machine({"python3": NEW, "df": "echo head; echo / 99999999 0 3355443 0% /", "uv": RECORD})
     assert answer.returncode == 2
-    assert "about 8 GB of free disk space are needed here, 3 GB are free" in answer.stderr
+    assert "about 9 GB of free disk space are needed here, 3 GB are free" in answer.stderr
     assert not (machine.clone / ".venv").exists()
 
 
