@@ -14,11 +14,8 @@ the Free Spoken Digit Dataset where the variable MMTEACH_FSDD names its folder.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,25 +25,23 @@ from mmteach import _check
 from mmteach.data.audio import SAMPLE_RATE, frame_count, frame_mask, hear, pad
 from mmteach.data.batch import Batch, Splits
 from mmteach.data.cards import Card
-from mmteach.data.speech import Utterance, speak_all, variants
-from mmteach.data.store import DataError, cached
+from mmteach.data.speech import Utterance, speak_all
+from mmteach.data.spoken import (
+    ACCENTS,
+    PARTS,
+    WORDS,
+    espeak_digits,
+    espeak_version,
+    fsdd_digits,
+    person_split,
+    read_people,
+    voice_split,
+)
+from mmteach.data.store import cached
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-PARTS = ("train", "valid", "test")
-ACCENTS = ("en", "en-us", "en-029", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc")
-# Robots, monsters and whispers: fun to hear, but no idea of how people differ.
-ODD = (
-    "UniRobot",
-    "anikaRobot",
-    "Demonic",
-    "croak",
-    "whisper",
-    "whisperf",
-    *(f"robosoft{i}" for i in ("", *range(2, 9))),
-)
 _VERSION = 1  # part of every cache key: count up when what is generated changes
 
 
@@ -79,115 +74,6 @@ def _drawings(digit: Tensor) -> dict[str, Tensor]:
     return {part: torch.cat(some) for part, some in parts.items()}
 
 
-# -- sounds ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Recordings:
-    """Spoken digits of one part: waveforms of one second (R, 8000), what is said (R,), and by whom."""
-
-    waveform: Tensor
-    audio: Tensor
-    digit: Tensor
-    voice: list[str]
-
-
-def voice_split() -> dict[str, list[str]]:
-    """eSpeak's variants by part: no speaker, and no two settings of one speaker ("steph", "steph2"), in two parts."""
-    families: dict[str, list[str]] = {}
-    for variant in variants():
-        if variant not in ODD:
-            numbered = len(variant.rstrip("0123456789")) == 1  # "f1" … "m8" are people of their own
-            families.setdefault(variant.lower() if numbered else variant.rstrip("0123456789").lower(), []).append(
-                variant
-            )
-    names = sorted(families)
-    random.Random(0).shuffle(names)
-    parts: dict[str, list[str]] = {"test": [], "valid": [], "train": []}
-    tenth = sum(map(len, families.values())) // 10
-    for name in names:
-        part = next((p for p in ("test", "valid") if len(parts[p]) < tenth), "train")
-        parts[part] += families[name]
-    return parts
-
-
-def one_second(waveform: Tensor, samples: int = SAMPLE_RATE) -> Tensor:
-    """The waveform (S,) in the middle of one second of silence, its loudest sample at ½; a longer one is cut to the
-    second that holds the most energy."""
-    if len(waveform) > samples:
-        energy = waveform.square().cumsum(0)
-        start = int((energy[samples - 1 :] - energy[: len(waveform) - samples + 1]).argmax())
-        waveform = waveform[start : start + samples]
-    before = (samples - len(waveform)) // 2
-    placed = torch.nn.functional.pad(waveform, (before, samples - len(waveform) - before))
-    return placed / (2 * placed.abs().max().clamp(min=1e-6))
-
-
-def _espeak_digits(takes: int) -> dict[str, Recordings]:
-    def make() -> dict[str, Any]:
-        choose = random.Random(1)
-        made: dict[str, Any] = {}
-        for part, speakers in voice_split().items():
-            utterances = [
-                Utterance(word, choose.choice(ACCENTS), speaker, choose.randint(130, 220), choose.randint(35, 65))
-                for speaker in speakers
-                for word in WORDS
-                for _ in range(takes)
-            ]
-            waveform = torch.stack([one_second(w) for w in speak_all(utterances)])
-            made[part] = {
-                "waveform": (waveform * 32767).round().to(torch.int16),
-                "digit": torch.tensor([WORDS.index(u.text) for u in utterances]),
-                "voice": [f"{u.voice}+{u.variant}" for u in utterances],
-            }
-            made[part]["audio"] = hear(made[part]["waveform"].float() / 32767)
-        return made
-
-    kept = cached("spoken-digits", make, version=_VERSION, takes=takes, espeak=_espeak_version())
-    return {
-        part: Recordings(r["waveform"].float() / 32767, r["audio"], r["digit"], r["voice"]) for part, r in kept.items()
-    }
-
-
-def _espeak_version() -> str:
-    from importlib.metadata import version
-
-    return version("espeakng-loader")
-
-
-def _people() -> dict[str, Any]:
-    folder = os.environ.get("MMTEACH_FSDD")
-    if not folder:
-        raise DataError(
-            'speech="fsdd" needs the Free Spoken Digit Dataset: set the variable MMTEACH_FSDD to its folder, '
-            'or use speech="espeak", which needs no download.'
-        )
-    from mmteach.data.public import load_fsdd
-
-    return load_fsdd(Path(folder))
-
-
-def _person_split(people: dict[str, Any], held_out: str | None) -> dict[str, list[int]]:
-    """Positions by part: the person held out is the test; of the others' takes of each digit every tenth is valid."""
-    speakers = sorted(set(people["speaker"]))
-    held_out = speakers[-1] if held_out is None else held_out
-    _check.choice("held_out", held_out, tuple(speakers))
-    parts: dict[str, list[int]] = {part: [] for part in PARTS}
-    for position, (speaker, index) in enumerate(zip(people["speaker"], people["index"])):
-        parts["test" if speaker == held_out else "valid" if index % 10 == 0 else "train"].append(position)
-    return parts
-
-
-def _fsdd_digits(held_out: str | None) -> dict[str, Recordings]:
-    people = _people()
-    made = {}
-    for part, positions in _person_split(people, held_out).items():
-        waveform = torch.stack([one_second(people["waveforms"][i]) for i in positions])
-        voice = [people["speaker"][i] for i in positions]
-        made[part] = Recordings(waveform, hear(waveform), people["digit"][positions], voice)
-    return made
-
-
 # -- seen and heard ----------------------------------------------------------------------------------------------------
 
 
@@ -212,7 +98,7 @@ def load_digits(
     _check.choice("speech", speech, ("espeak", "fsdd"))
     _check.positive("pairs_per_image", pairs_per_image)
     _check.positive("takes", takes)
-    spoken = _espeak_digits(takes) if speech == "espeak" else _fsdd_digits(held_out)
+    spoken = espeak_digits(takes) if speech == "espeak" else fsdd_digits(held_out)
     drawn = handwritten()
     generator = torch.Generator().manual_seed(seed)
     parts = {}
@@ -302,9 +188,9 @@ def _espeak_strings(examples: tuple[int, ...], lengths: tuple[int, int], seed: i
 def _fsdd_strings(
     examples: tuple[int, ...], lengths: tuple[int, int], held_out: str | None, seed: int
 ) -> dict[str, Any]:
-    people, choose = _people(), random.Random(seed)
+    people, choose = read_people(), random.Random(seed)
     made = {}
-    for (part, positions), number in zip(_person_split(people, held_out).items(), examples):
+    for (part, positions), number in zip(person_split(people, held_out).items(), examples):
         takes: dict[tuple[str, int], list[int]] = {}
         for i in positions:
             takes.setdefault((people["speaker"][i], int(people["digit"][i])), []).append(i)
@@ -372,7 +258,7 @@ def load_digit_strings(
             examples=examples,
             lengths=lengths,
             seed=seed,
-            espeak=_espeak_version(),
+            espeak=espeak_version(),
         )
     else:
         kept = {p: _strings_as_tensors(m) for p, m in _fsdd_strings(examples, lengths, held_out, seed).items()}

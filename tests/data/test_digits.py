@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from mmteach.data import digits
+from mmteach.data import digits, spoken
 from mmteach.data.audio import add_noise, hear
 from mmteach.data.batch import Batch, Splits
 from mmteach.data.store import DataError
@@ -80,7 +80,7 @@ def test_no_picture_and_no_speaker_is_in_two_parts(seen_and_heard: Splits) -> No
 
 
 def test_settings_of_one_speaker_stay_together() -> None:
-    split = digits.voice_split()
+    split = spoken.voice_split()
     assert list(split) == ["test", "valid", "train"]
     part_of = {variant: part for part, some in split.items() for variant in some}
     for family in (
@@ -133,11 +133,12 @@ def test_several_recordings_for_a_picture(seen_and_heard: Splits) -> None:
 
 
 def test_one_second_is_centred_or_the_loudest_second() -> None:
-    placed = digits.one_second(torch.tensor([1.0, -4.0]), samples=6)
+    placed = spoken.one_second(torch.tensor([1.0, -4.0]), samples=6)
     assert placed.tolist() == [0, 0, 0.125, -0.5, 0, 0]
     long = torch.cat([torch.full((5,), 0.1), torch.ones(4), torch.full((3,), 0.1)])
-    assert digits.one_second(long, samples=4).tolist() == [0.5] * 4
-    assert digits.one_second(torch.zeros(3), samples=4).tolist() == [0] * 4
+    assert spoken.one_second(long, samples=4).tolist() == [0.5] * 4
+    assert spoken.one_second(torch.tensor([9.0, 1, 1, 1, 0]), samples=4).tolist() == pytest.approx([0.5, *[1 / 18] * 3])
+    assert spoken.one_second(torch.zeros(3), samples=4).tolist() == [0] * 4
 
 
 @pytest.mark.parametrize(
@@ -169,9 +170,9 @@ def test_two_processes_at_once_make_one_cache(tmp_path: Path) -> None:
 
 
 def test_making_the_recordings_again_gives_the_same_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = digits._espeak_digits(takes=1)
+    first = spoken.espeak_digits(takes=1)
     monkeypatch.setenv("MMTEACH_CACHE", str(tmp_path))
-    again = digits._espeak_digits(takes=1)
+    again = spoken.espeak_digits(takes=1)
     assert list(tmp_path.glob("spoken-digits-*.pt"))
     for part in PARTS:
         assert torch.equal(first[part].waveform, again[part].waveform)
@@ -249,7 +250,7 @@ def test_strings_are_what_they_say(strings: Splits) -> None:
 def test_strings_share_no_speaker_between_parts(strings: Splits) -> None:
     sets = [speakers(part) for part in parts(strings)]
     assert not sets[0] & sets[1] and not sets[0] & sets[2] and not sets[1] & sets[2]
-    split = digits.voice_split()
+    split = spoken.voice_split()
     assert all(some <= set(split[part]) for part, some in zip(PARTS, sets))
 
 
@@ -291,7 +292,8 @@ def people(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "index": [i for _, _, i in rows],
         "sample_rate": 8000,
     }
-    monkeypatch.setattr(digits, "_people", lambda: made)
+    for module in (digits, spoken):
+        monkeypatch.setattr(module, "read_people", lambda: made)
     return made
 
 
@@ -302,7 +304,7 @@ def test_people_are_held_out(people: dict[str, Any]) -> None:
     assert set(digits.load_digits(speech="fsdd", held_out="ada").test.info["voice"]) == {"ada"}
     with pytest.raises(ValueError, match="held_out must be one of 'ada', 'ben', 'eve', got 'bob'"):
         digits.load_digits(speech="fsdd", held_out="bob")
-    split = digits._person_split(people, "eve")
+    split = spoken.person_split(people, "eve")
     assert {people["index"][i] for i in split["valid"]} == {0, 10}
     assert sorted(i for some in split.values() for i in some) == list(range(360))
 
