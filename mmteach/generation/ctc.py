@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
@@ -48,8 +47,9 @@ def frames_needed(targets: Tensor, target_lengths: Tensor) -> Tensor:
     >>> frames_needed(torch.tensor([[8, 5, 12, 12, 15], [7, 7, 0, 0, 0]]), torch.tensor([5, 2])).tolist()
     [6, 3]
     """
-    inside = torch.arange(1, targets.shape[1], device=targets.device) < target_lengths[:, None]
-    repeats = (targets[:, 1:] == targets[:, :-1]) & inside
+    same = targets[:, 1:] == targets[:, :-1]
+    inside = torch.arange(same.shape[1], device=targets.device) + 1 < target_lengths[:, None]
+    repeats = same & inside
     return target_lengths + repeats.sum(1)
 
 
@@ -181,13 +181,12 @@ def prefix_beam_search(
     _check.positive("width", width)
     beam: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}  # log p ending in (a blank, a label)
     for frame in log_probs.tolist():
-        floor = max(
-            min(least, max(frame)), -sys.float_info.max
-        )  # the frame's best is always tried, the impossible never
+        floor = min(least, max(frame))  # the frame's best is always tried
         grown: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [-math.inf, -math.inf])
 
         def add(prefix: tuple[int, ...], ending: int, log_p: float, grown: dict = grown) -> None:
-            grown[prefix][ending] = _log_add(grown[prefix][ending], log_p)
+            if log_p > -math.inf:  # what cannot be takes no place in the beam
+                grown[prefix][ending] = _log_add(grown[prefix][ending], log_p)
 
         for prefix, (blank, label) in beam.items():
             either = _log_add(blank, label)
@@ -244,17 +243,18 @@ def forced_alignment(log_probs: Tensor, labels: Sequence[int]) -> tuple[list[int
     came_from: list[list[int]] = []
     for frame in emit[1:]:
         before, score, back = score, [], []
-        for s, log_p in enumerate(frame):
+        for s, p in enumerate(frame):
             sources = [s, s - 1] if s else [s]
             if s > 1 and states[s] != BLANK and states[s] != states[s - 2]:
                 sources.append(s - 2)
             source = max(sources, key=before.__getitem__)
             back.append(source)
-            score.append(before[source] + log_p)
+            score.append(before[source] + p)
         came_from.append(back)
-    s = max(range(len(states))[-2:], key=score.__getitem__)  # it ends in the last label or the blank after it
-    best, path = score[s], list[int]([s])
+    # It ends in the last label or in the blank after it; from there, back the way it came.
+    state: int = max(range(len(states))[-2:], key=score.__getitem__)
+    path, log_p = [states[state]], score[state]
     for back in reversed(came_from):
-        s = back[s]
-        path.append(s)
-    return [states[s] for s in reversed(path)], best
+        state = back[state]
+        path.append(states[state])
+    return path[::-1], log_p
