@@ -265,6 +265,15 @@ def test_strings_follow_their_seed_and_lengths(strings: Splits) -> None:
     )
 
 
+def test_strings_made_again_are_the_same(strings: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MMTEACH_CACHE", str(tmp_path))
+    made_again = digits.load_digit_strings(examples=(30, 12, 12))
+    assert list(tmp_path.glob("digit-strings-*.pt"))
+    for part, before in zip(parts(made_again), parts(strings)):
+        assert torch.equal(part.inputs["audio"], before.inputs["audio"])
+        assert part.info["transcript"] == before.info["transcript"] and part.info["voice"] == before.info["voice"]
+
+
 def test_wrong_wishes_for_strings() -> None:
     for arguments, message in (
         ({"speech": "x"}, "speech must be one of 'espeak', 'fsdd', got 'x'"),

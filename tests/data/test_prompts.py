@@ -92,6 +92,15 @@ def test_longest_leaves_out_longer_recordings(splits: Splits) -> None:
         prompts.load_prompts(longest=0.01)
 
 
+def test_prompts_made_again_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = prompts.load_prompts(longest=2.0)
+    monkeypatch.setenv("MMTEACH_CACHE", str(tmp_path))
+    made_again = prompts.load_prompts(longest=2.0)
+    assert list(tmp_path.glob("prompts-*.pt"))
+    assert torch.equal(made_again.train.inputs["audio"], before.train.inputs["audio"])
+    assert made_again.train.info["name"] == before.train.info["name"]
+
+
 def test_spell_and_unspell() -> None:
     ids, length = prompts.spell(["it's a", "z"])
     assert length.tolist() == [6, 1]
