@@ -242,7 +242,8 @@ def forced_alignment(log_probs: Tensor, labels: Sequence[int]) -> tuple[list[int
     score = [emit[0][s] if s < 2 else -math.inf for s in range(len(states))]
     came_from: list[list[int]] = []
     for frame in emit[1:]:
-        before, score, back = score, [], []
+        before, score = score, []
+        back: list[int] = []
         for s, p in enumerate(frame):
             sources = [s, s - 1] if s else [s]
             if s > 1 and states[s] != BLANK and states[s] != states[s - 2]:
