@@ -103,10 +103,14 @@ class MultimodalClassifier(nn.Module):
         present: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         if self.dropout is not None:
+            check_modalities(list(self.encoders), inputs, masks, present)
             present = self.dropout(inputs, present)
         encoded, token_masks = self.encode(inputs, masks, present)
         if self.missing is not None:
             encoded = self.missing(encoded, present)
+            for m in token_masks:
+                if present and m in present:  # the stand-in is no padding
+                    token_masks[m] = token_masks[m] | ~present[m][:, None]
             present = None  # everything is there now
         if self.fusion is None:
             fused = next(iter(encoded.values()))

@@ -110,7 +110,8 @@ class MissingEmbeddings(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
         filled = {}
         for m, width in self.dims.items():
-            _check.choice("a modality", m, tuple(inputs))
+            if m not in inputs:
+                raise ValueError(f"modality {m!r} is missing from inputs, which name {', '.join(map(repr, inputs))}")
             x = inputs[m]
             if x.shape[-1] != width:
                 raise ValueError(f"inputs[{m!r}] must end in {width} numbers, got shape {tuple(x.shape)}")
