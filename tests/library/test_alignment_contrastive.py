@@ -239,6 +239,15 @@ def test_targets_of_zero_cost_nothing():
     torch.testing.assert_close(info_nce(image, text, 3.0, targets=weights), expected)
 
 
+def test_targets_of_absent_keys_are_shared_among_those_that_are_there():
+    query, key = embeddings(2, 3, 3)
+    weights = torch.tensor([[2.0, 1.0, 5.0], [0.0, 1.0, 1.0], [1.0, 1.0, 4.0]], dtype=torch.float64)
+    there = torch.tensor([True, True, False])
+    kept = weights[:, :2] / weights[:, :2].sum(1, keepdim=True)
+    expected = F.cross_entropy(3 * query @ key[:2].T, kept)
+    torch.testing.assert_close(info_nce(query, key, 3.0, targets=weights, key_present=there), expected)
+
+
 def test_the_identity_as_targets_is_the_plain_loss():
     image, text = embeddings(2, 5, 3)
     torch.testing.assert_close(clip_loss(image, text, 3.0, targets=torch.eye(5)), clip_loss(image, text, 3.0))
@@ -439,6 +448,14 @@ def test_info_nce_names_what_is_wrong_with_its_keys():
         info_nce(x, x, 1.0, query_present=torch.ones(3))
     with pytest.raises(ValueError, match=r"^key_present must be bool with shape \(3,\)"):
         info_nce(x, x, 1.0, key_present=torch.ones(3))
+
+
+def test_in_chunks_wrong_batches_are_named():
+    x = torch.eye(3)
+    with pytest.raises(ValueError, match=r"^image must have shape \(B, D\), got \(3,\)"):
+        clip_loss_chunked(x[0], x, 1.0)
+    with pytest.raises(ValueError, match=r"^text must have shape \(B, D\), got \(3,\)"):
+        clip_loss_chunked(x, x[0], 1.0)
 
 
 @pytest.mark.parametrize("chunk", [0, -2])

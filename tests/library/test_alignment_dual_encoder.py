@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmteach.alignment import DualEncoder, binding_loss, clip_loss, siglip_loss
+from mmteach.alignment import DualEncoder, binding_loss, clip_loss, siglip_loss, similarity
+from mmteach.encoders import AudioCNN, ImageResNet, TextBag
+from mmteach.metrics import recall_at_k
 
 few = settings(max_examples=10, deadline=None)
 
@@ -216,3 +218,31 @@ def test_wrong_arguments_are_named():
         model.encode("text", x["text"][:0])
     with pytest.raises(ValueError, match=r"^inputs\['image'\] is empty: shape \(0, 3, 2, 2\)"):
         model({m: v[:0] for m, v in x.items()})
+
+
+def test_with_the_librarys_encoders_three_modalities_learn_to_find_one_another():
+    torch.manual_seed(0)
+    model = DualEncoder(
+        {"image": ImageResNet(16, width=8, stages=2), "text": TextBag(20, 16), "audio": AudioCNN(16)},
+        dim=8,
+        temperature=0.2,
+    )
+    # A colour, four words and a chord each: what an average over places, words and time still tells apart.
+    x = {
+        "image": torch.rand(12, 3, 1, 1).expand(12, 3, 8, 8),
+        "text": torch.randint(1, 20, (12, 4)),
+        "audio": 3 * torch.randn(12, 1, 16, 1).expand(12, 1, 16, 8),
+    }
+    masks = {"text": torch.arange(4).expand(12, 4) < torch.randint(1, 5, (12, 1))}
+    x["text"] = x["text"].masked_fill(~masks["text"], 0)
+    optimiser = torch.optim.Adam(model.parameters(), lr=0.003)
+    for _ in range(40):
+        optimiser.zero_grad()
+        binding_loss(model(x, masks), "text", model.scale()).backward()
+        optimiser.step()
+    z = model(x, masks)
+    assert recall_at_k(similarity(z["text"], z["audio"])) > 0.6  # chance is 1 in 12
+    assert recall_at_k(similarity(z["image"], z["text"])) > 0.6
+    without = model({**x, "audio": x["audio"] * math.nan}, masks, {"audio": torch.zeros(12, dtype=torch.bool)})
+    torch.testing.assert_close(without["text"], z["text"])
+    assert (without["audio"] == 0).all()

@@ -104,6 +104,8 @@ def test_wrong_arguments_are_named():
         ValueError, match=r"^image_to_text needs a column for each row's match, got 3 rows and 2 columns"
     ):
         albef_itc_loss(s[:, :2], s, s[:, :2], s)
+    with pytest.raises(ValueError, match=r"^text_to_image must have shape \(B, K\), got \(3,\)"):
+        albef_itc_loss(s, s[0], s, s)
     with pytest.raises(ValueError, match=r"^image_to_text is empty"):
         albef_itc_loss(*[torch.zeros(0, 0)] * 4)
     with pytest.raises(TypeError, match=r"^image_to_text must hold floating-point numbers, got torch.int64"):
