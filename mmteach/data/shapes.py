@@ -106,7 +106,7 @@ def load_shapes(
 ) -> Splits:
     """Pictures of two shapes with captions, e.g. "a red circle left of a blue square".
 
-    The larger shape is named first, so each picture has one right caption; 4 relations, 6 colours, 3 shapes.
+    The larger shape (the taller one) is named first, so each picture has one right caption; 4 relations, 6 colours, 3 shapes.
 
     held_out: False: all three splits are drawn alike. True: training and validation never show the six pairs in HELD_OUT
               ("red circle", "green square", …), and every test picture shows at least one.

@@ -312,7 +312,7 @@ def _sample() -> Figure:
         chosen = world(name)
         most_likely = chosen.joint.argmax(2).float()
         most_likely[chosen.joint.sum(2) == 0] = math.nan  # pairs that never happen stay white
-        axes.imshow(most_likely, cmap="viridis", vmin=-0.5, vmax=3.5)
+        axes.imshow(most_likely.numpy(), cmap="viridis", vmin=-0.5, vmax=3.5)
         for (a, b), p in zip([(0, 0), (0, 1), (1, 0), (1, 1)], chosen.joint.sum(2).flatten().tolist()):
             words = f"y = {int(most_likely[a, b])}\np = {p:g}" if p else "never"
             axes.text(b, a, words, ha="center", va="center", color="white" if p else "black", fontsize=9)
