@@ -184,7 +184,7 @@ def test_two_examples_are_enough_and_one_component_is_the_default():
 @pytest.mark.parametrize("components", [4, 9])
 def test_more_components_than_dimensions_are_refused(components):
     x, y = two_views(0)
-    message = rf"components must be at most 3, the smaller of the widths of x \(4\) and y \(3\), got {components}"
+    message = rf"^components must be at most 3, the smaller of the widths of x \(4\) and y \(3\), got {components}"
     with pytest.raises(ValueError, match=message):
         CCA(components).fit(x, y)
 

@@ -216,6 +216,8 @@ def test_centred_and_mean_over_count_the_rows_that_are_there():
     deviation, count = _pairs.centred(x, present)
     assert deviation.tolist() == [[-1, -2], [1, 2], [0, 0]]
     assert count.item() == 2
+    alone = torch.tensor([False, True, False])
+    assert _pairs.centred(x * alone[:, None], alone)[0].tolist() == [[0, 0]] * 3
     assert _pairs.mean_over(torch.tensor([1.0, 3.0, 100.0]), present).item() == 2
     assert _pairs.mean_over(torch.tensor([5.0]), torch.tensor([False])).item() == 0
 

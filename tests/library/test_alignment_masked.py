@@ -217,6 +217,13 @@ def test_parameter_count():
     assert sum(p.numel() for p in build(layers=1).parameters()) == expected - one_layer
 
 
+def test_masks_positions_and_summary_start_small_and_norms_come_first():
+    model = MaskedMultimodalModel({"a": 2, "b": 2}, {"a": 2, "b": 2}, {"a": 50, "b": 50}, dim=64)
+    for start in (*model.mask.values(), *model.position.values(), model.summary):
+        assert 0.01 < start.std().item() < 0.03
+    assert all(layer.norm_first for layer in model.transformer.layers)
+
+
 def test_a_gradient_reaches_every_parameter():
     model, x = build(), batch()
     hidden = {"text": HIDDEN["text"], "image": torch.tensor([[True, False, False]] * 4)}
