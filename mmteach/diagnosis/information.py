@@ -40,7 +40,7 @@ def _probabilities(name: str, table: ArrayLike, axes: int | None = None) -> np.n
             f"{name} must hold finite probabilities ≥ 0, got shape {p.shape} with values {np.unique(p)[:4]}…"
         )
     if abs(p.sum() - 1) > 1e-6:
-        raise ValueError(f"{name} must sum to 1, got {p.sum():.6g}: divide counts by their sum")
+        raise ValueError(f"{name} must sum to 1, got {p.sum():.9g}: divide counts by their sum")
     return p / p.sum()
 
 

@@ -134,19 +134,21 @@ def test_without_noise_nothing_is_random():
 
 def test_competition_errors_name_the_argument():
     one = {"image": torch.ones(2, 3)}
-    with pytest.raises(ValueError, match=r"features must hold two modalities or more, got \['image'\]"):
+    with pytest.raises(ValueError, match=r"^features must hold two modalities or more, got \['image'\]"):
         unimodal_logits(nn.Linear(3, 2), one)
     with pytest.raises(
-        ValueError, match=r"must have 5 columns together, as the head takes, got \{'image': 3, 'text': 1\}"
+        ValueError, match=r"^features must have 5 columns together, as the head takes, got \{'image': 3, 'text': 1\}"
     ):
         unimodal_logits(nn.Linear(5, 2), one | {"text": torch.ones(2, 1)})
-    with pytest.raises(ValueError, match=r"logits\['image'\] must have shape \(4, classes\), got \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"^logits\['image'\] must have shape \(4, classes\), got \(2, 3\)"):
         unimodal_scores(one, torch.zeros(4, dtype=torch.long))
-    with pytest.raises(ValueError, match=r"scores must hold two modalities or more, got \['image'\]"):
+    with pytest.raises(ValueError, match=r"^scores must hold two modalities or more, got \['image'\]"):
         ogm_coefficients({"image": torch.tensor(1.0)})
-    with pytest.raises(ValueError, match="alpha must be above 0, got 0"):
+    with pytest.raises(ValueError, match=r"^alpha must be above 0, got 0"):
         ogm_coefficients({"a": torch.tensor(1.0), "b": torch.tensor(1.0)}, alpha=0)
-    with pytest.raises(ValueError, match=r"unknown modality 'smell': expected some of \['image'\]"):
+    with pytest.raises(
+        ValueError, match=r"^coefficients names the unknown modality 'smell': expected some of \['image'\]"
+    ):
         modulate_gradients({"image": nn.Linear(1, 1)}, {"smell": 0.5})
 
 
@@ -182,19 +184,19 @@ def test_blending_is_equal_where_nothing_generalised_and_finite_without_overfitt
 def test_blending_errors_name_the_argument():
     two = torch.ones(2)
     with pytest.raises(
-        ValueError, match="valid_before must hold two branches or more, got 1: there is nothing to blend"
+        ValueError, match=r"^valid_before must hold two branches or more, got 1: there is nothing to blend"
     ):
         gradient_blending(*[torch.ones(1)] * 4)
-    with pytest.raises(ValueError, match=r"valid_before must have shape \(K,\), got \(\)"):
+    with pytest.raises(ValueError, match=r"^valid_before must have shape \(K,\), got \(\)"):
         gradient_blending(two, two, torch.tensor(1.0), two)
-    with pytest.raises(TypeError, match="valid_before must hold floating-point numbers"):
+    with pytest.raises(TypeError, match=r"^valid_before must hold floating-point numbers"):
         gradient_blending(two, two, two.long(), two)
     for position, name in enumerate(["train_before", "train_after", None, "valid_after"]):
         if name:
             losses = [two] * 4
             losses[position] = torch.ones(3)
             with pytest.raises(
-                ValueError, match=rf"{name} and valid_before must have the same shape, got \(3,\) and \(2,\)"
+                ValueError, match=rf"^{name} and valid_before must have the same shape, got \(3,\) and \(2,\)"
             ):
                 gradient_blending(*losses)
 
@@ -238,23 +240,23 @@ def test_effective_robustness_compares_the_falls_only(model, baseline, shift):
 
 def test_robustness_errors_name_the_argument():
     with pytest.raises(
-        ValueError, match=r"levels must hold one finite number a level, two levels or more, got \[0\.0\]"
+        ValueError, match=r"^levels must hold one finite number a level, two levels or more, got \[0\.0\]"
     ):
         robustness_curve(lambda level: 1.0, [0.0])
     for levels in ([1.0, 0.0], [0.0, 0.0]):
-        with pytest.raises(ValueError, match="levels must rise from the clean one, got"):
+        with pytest.raises(ValueError, match=r"^levels must rise from the clean one, got"):
             robustness_curve(lambda level: 1.0, levels)
-        with pytest.raises(ValueError, match="levels must rise from the clean one, got"):
+        with pytest.raises(ValueError, match=r"^levels must rise from the clean one, got"):
             relative_robustness([1.0, 0.5], levels)
-    with pytest.raises(ValueError, match="levels must be as many as performance, got 3 and 2"):
+    with pytest.raises(ValueError, match=r"^levels must be as many as performance, got 3 and 2"):
         relative_robustness([1.0, 0.5], [0, 1, 2])
-    with pytest.raises(ValueError, match="performance must hold one finite number a level"):
+    with pytest.raises(ValueError, match=r"^performance must hold one finite number a level"):
         relative_robustness([1.0, float("nan")])
-    with pytest.raises(ValueError, match="performance must hold one finite number a level"):
+    with pytest.raises(ValueError, match=r"^performance must hold one finite number a level"):
         effective_robustness([[1.0, 2.0]], [1.0, 2.0])
-    with pytest.raises(ValueError, match="baseline must hold one finite number a level"):
+    with pytest.raises(ValueError, match=r"^baseline must hold one finite number a level"):
         effective_robustness([1.0, 2.0], [1.0])
-    with pytest.raises(ValueError, match="baseline must have as many levels as performance, got 2 and 3"):
+    with pytest.raises(ValueError, match=r"^baseline must have as many levels as performance, got 2 and 3"):
         effective_robustness([1.0, 0.9, 0.8], [1.0, 0.9])
 
 
@@ -377,21 +379,21 @@ def test_batch_of_one():
 def test_gap_errors_name_the_argument():
     x = torch.ones(2, 3)
     with pytest.raises(
-        ValueError, match="x must hold two embeddings or more, got 1: uniformity is about the distances"
+        ValueError, match=r"^x must hold two embeddings or more, got 1: uniformity is about the distances"
     ):
         uniformity(x[:1])
-    with pytest.raises(ValueError, match="t must be above 0, got 0"):
+    with pytest.raises(ValueError, match=r"^t must be above 0, got 0"):
         uniformity(x, t=0)
-    with pytest.raises(ValueError, match="alpha must be above 0, got -1"):
+    with pytest.raises(ValueError, match=r"^alpha must be above 0, got -1"):
         alignment(x, x, alpha=-1)
-    with pytest.raises(ValueError, match=r"x and y must have the same shape, got \(2, 3\) and \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"^x and y must have the same shape, got \(2, 3\) and \(1, 3\)"):
         alignment(x, x[:1])
     for measure in (modality_gap, alignment, close_gap):
-        with pytest.raises(ValueError, match="x and y must have the same width, got 3 and 2"):
+        with pytest.raises(ValueError, match=r"^x and y must have the same width, got 3 and 2"):
             measure(x, x[:, :2])
-        with pytest.raises(ValueError, match=r"x must have shape \(N, D\), got \(3,\)"):
+        with pytest.raises(ValueError, match=r"^x must have shape \(N, D\), got \(3,\)"):
             measure(x[0], x)
-        with pytest.raises(ValueError, match=r"y must have shape \(N, D\), got \(3,\)"):
+        with pytest.raises(ValueError, match=r"^y must have shape \(N, D\), got \(3,\)"):
             measure(x, x[0])
-        with pytest.raises(TypeError, match="x must hold floating-point numbers"):
+        with pytest.raises(TypeError, match=r"^x must hold floating-point numbers"):
             measure(x.long(), x)

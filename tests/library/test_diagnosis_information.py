@@ -209,16 +209,16 @@ def test_entropy_says_what_probabilities_are(p, message):
 
 def test_sums_within_rounding_are_accepted_and_corrected():
     assert entropy(np.array([0.5, 0.5 + 5e-7])) == pytest.approx(1, abs=1e-9)
-    with pytest.raises(ValueError, match="must sum to 1"):
+    with pytest.raises(ValueError, match=r"^p must sum to 1, got 1\.000002: divide"):
         entropy([0.5, 0.5 + 2e-6])
 
 
 def test_errors_name_the_axes():
-    with pytest.raises(ValueError, match=r"joint must have 2 axes, got shape \(2, 2, 2\)"):
+    with pytest.raises(ValueError, match=r"^joint must have 2 axes, got shape \(2, 2, 2\)"):
         mutual_information(COPY)
-    with pytest.raises(ValueError, match=r"joint must have 3 axes, got shape \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"^joint must have 3 axes, got shape \(2, 2\)"):
         pid(np.full((2, 2), 0.25))
-    with pytest.raises(ValueError, match="joint must sum to 1, got 2"):
+    with pytest.raises(ValueError, match=r"^joint must sum to 1, got 2"):
         best_accuracy(2 * COPY)
 
 

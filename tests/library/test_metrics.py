@@ -122,27 +122,27 @@ def test_batch_of_one():
 
 @pytest.mark.parametrize("metric", [recall_at_k, median_rank, mean_reciprocal_rank, mean_average_precision])
 def test_retrieval_errors_name_the_argument(metric):
-    with pytest.raises(ValueError, match=r"scores must be square where relevant is not given, got \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"^scores must be square where relevant is not given, got \(2, 3\)"):
         metric(torch.zeros(2, 3))
-    with pytest.raises(ValueError, match=r"scores must have shape \(queries, items\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"^scores must have shape \(queries, items\), got \(3,\)"):
         metric(torch.zeros(3))
-    with pytest.raises(TypeError, match="scores must hold floating-point numbers"):
+    with pytest.raises(TypeError, match=r"^scores must hold floating-point numbers"):
         metric(torch.zeros(2, 2, dtype=torch.long))
-    with pytest.raises(ValueError, match=r"relevant and scores must have the same shape, got \(2, 2\) and \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"^relevant and scores must have the same shape, got \(2, 2\) and \(2, 3\)"):
         metric(torch.zeros(2, 3), relevant=torch.ones(2, 2, dtype=torch.bool))
-    with pytest.raises(TypeError, match=r"relevant must be bool, got torch\.float32"):
+    with pytest.raises(TypeError, match=r"^relevant must be bool, got torch\.float32"):
         metric(torch.zeros(2, 2), relevant=torch.ones(2, 2))
     with pytest.raises(
-        ValueError, match=r"relevant must mark an item for every query, none is marked for queries \[1\]"
+        ValueError, match=r"^relevant must mark an item for every query, none is marked for queries \[1\]"
     ):
         metric(torch.zeros(2, 2), relevant=torch.tensor([[True, False], [False, False]]))
-    with pytest.raises(ValueError, match="scores must not be NaN: an embedding of length 0"):
+    with pytest.raises(ValueError, match=r"^scores must not be NaN: an embedding of length 0"):
         metric(torch.tensor([[0.0, torch.nan], [0.0, 1.0]]))
 
 
 @pytest.mark.parametrize("k", [0, -1])
 def test_k_must_be_one_or_more(k):
-    with pytest.raises(ValueError, match=f"k must be 1 or more, got {k}"):
+    with pytest.raises(ValueError, match=rf"^k must be 1 or more, got {k}"):
         recall_at_k(SCORES, k)
 
 
@@ -213,26 +213,26 @@ def test_calibration_uses_fifteen_bins():
 @pytest.mark.parametrize("metric", [accuracy, balanced_accuracy, macro_f1])
 def test_classification_errors_name_the_argument(metric):
     with pytest.raises(
-        ValueError, match=r"predictions must be class numbers \(B,\) or logits \(B, classes\), got torch\.float32"
+        ValueError, match=r"^predictions must be class numbers \(B,\) or logits \(B, classes\), got torch\.float32"
     ):
         metric([0.5, 0.5], [0, 1])
-    with pytest.raises(ValueError, match=r"targets must be class numbers .* got torch\.int64 with shape \(2, 1\)"):
+    with pytest.raises(ValueError, match=r"^targets must be class numbers .* got torch\.int64 with shape \(2, 1\)"):
         metric([0, 1], [[0], [1]])
-    with pytest.raises(ValueError, match="predictions and targets must be as many, got 2 and 3"):
+    with pytest.raises(ValueError, match=r"^predictions and targets must be as many, got 2 and 3"):
         metric([0, 1], [0, 1, 1])
-    with pytest.raises(ValueError, match=r"predictions must be class numbers .* with shape \(0,\)"):
+    with pytest.raises(ValueError, match=r"^predictions must be class numbers .* with shape \(0,\)"):
         metric(torch.zeros(0, dtype=torch.long), [0])
 
 
 def test_auc_errors_name_the_argument():
     with pytest.raises(
-        ValueError, match="targets must hold every class at least once, none of class 1 came: no AUC without it"
+        ValueError, match=r"^targets must hold every class at least once, none of class 1 came: no AUC without it"
     ):
         auc([0.1, 0.2], [0, 0])
-    with pytest.raises(ValueError, match="none of class 2 came"):
+    with pytest.raises(ValueError, match=r"^targets must hold every class at least once, none of class 2 came"):
         auc(torch.zeros(2, 3), [0, 1])
     for scores in (torch.zeros(3), torch.zeros(2, 2, 2)):
-        with pytest.raises(ValueError, match=r"scores must have shape \(2,\) or \(2, classes\), got"):
+        with pytest.raises(ValueError, match=r"^scores must have shape \(2,\) or \(2, classes\), got"):
             auc(scores, [0, 1])
 
 
@@ -240,14 +240,14 @@ def test_calibration_errors_name_the_argument():
     targets = torch.tensor([0, 1])
     for p in ([[2.0, 1.0], [0.5, 0.5]], [[1.5, -0.5], [0.5, 0.5]]):
         with pytest.raises(
-            ValueError, match="probabilities must be ≥ 0 and sum to 1 in every row: softmax the logits first"
+            ValueError, match=r"^probabilities must be ≥ 0 and sum to 1 in every row: softmax the logits first"
         ):
             calibration_error(torch.tensor(p), targets)
-    with pytest.raises(ValueError, match=r"probabilities must have shape \(B, classes\), got \(2,\)"):
+    with pytest.raises(ValueError, match=r"^probabilities must have shape \(B, classes\), got \(2,\)"):
         calibration_error(torch.ones(2), targets)
-    with pytest.raises(ValueError, match=r"targets must have shape \(2,\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"^targets must have shape \(2,\), got \(3,\)"):
         calibration_error(torch.eye(2), torch.arange(3))
-    with pytest.raises(ValueError, match="bins must be above 0, got 0"):
+    with pytest.raises(ValueError, match=r"^bins must be above 0, got 0"):
         calibration_error(torch.eye(2), targets, bins=0)
 
 
@@ -293,31 +293,33 @@ def test_vqa_leaves_one_person_out_in_turn():
 @pytest.mark.parametrize("metric", [word_error_rate, character_error_rate])
 def test_error_rate_errors_name_the_argument(metric):
     with pytest.raises(
-        ValueError, match=r"references\[1\] is empty: an error rate is counted per word of the reference"
+        ValueError, match=r"^references\[1\] is empty: an error rate is counted per word of the reference"
     ):
         metric(["a", "b"], ["a", "  "])
-    with pytest.raises(ValueError, match="predictions and references must be as many, got 1 and 2"):
+    with pytest.raises(ValueError, match=r"^predictions and references must be as many, got 1 and 2"):
         metric(["a"], ["a", "b"])
-    with pytest.raises(ValueError, match="predictions must be a list of one or more strings, got 'a'"):
+    with pytest.raises(ValueError, match=r"^predictions must be a list of one or more strings, got 'a'"):
         metric("a", ["a"])
-    with pytest.raises(ValueError, match=r"references must be a list of one or more strings, got \[\]"):
+    with pytest.raises(ValueError, match=r"^references must be a list of one or more strings, got \[\]"):
         metric(["a"], [])
 
 
 def test_text_errors_name_the_argument():
-    with pytest.raises(ValueError, match="references must have an entry for each of the 1 candidates, got 2"):
+    with pytest.raises(ValueError, match=r"^references must have an entry for each of the 1 candidates, got 2"):
         bleu(["a"], ["a", "b"])
-    with pytest.raises(ValueError, match=r"candidates must be a list of one or more strings, got \[1\]"):
+    with pytest.raises(ValueError, match=r"^candidates must be a list of one or more strings, got \[1\]"):
         bleu([1], ["a"])
-    with pytest.raises(ValueError, match=r"references\[0\] must be a list of one or more strings, got \[\]"):
+    with pytest.raises(ValueError, match=r"^references\[0\] must be a list of one or more strings, got \[\]"):
         bleu(["a"], [[]])
-    with pytest.raises(ValueError, match="people must have an entry for each of the 1 answers, got 0"):
+    with pytest.raises(ValueError, match=r"^people must have an entry for each of the 1 answers, got 0"):
         vqa_accuracy(["a"], [])
-    with pytest.raises(ValueError, match=r"people\[0\] must hold two answers or more, got 1: each is left out in turn"):
+    with pytest.raises(
+        ValueError, match=r"^people\[0\] must hold two answers or more, got 1: each is left out in turn"
+    ):
         vqa_accuracy(["a"], [["a"]])
-    with pytest.raises(ValueError, match=r"people\[0\] must be a list of one or more strings, got 'yes'"):
+    with pytest.raises(ValueError, match=r"^people\[0\] must be a list of one or more strings, got 'yes'"):
         vqa_accuracy(["a"], ["yes"])
-    with pytest.raises(ValueError, match="answers must be a list of one or more strings"):
+    with pytest.raises(ValueError, match=r"^answers must be a list of one or more strings"):
         vqa_accuracy([], [])
 
 
@@ -380,18 +382,20 @@ def test_confidence_widens_the_interval():
 
 
 def test_seed_errors_name_the_argument():
-    with pytest.raises(ValueError, match=r"values must hold one finite number a seed, two seeds or more, got \[0\.5\]"):
+    with pytest.raises(
+        ValueError, match=r"^values must hold one finite number a seed, two seeds or more, got \[0\.5\]"
+    ):
         mean_interval([0.5])
-    with pytest.raises(ValueError, match="values must hold one finite number a seed"):
+    with pytest.raises(ValueError, match=r"^values must hold one finite number a seed"):
         mean_interval([0.5, float("nan")])
-    with pytest.raises(ValueError, match="values must hold one finite number a seed"):
+    with pytest.raises(ValueError, match=r"^values must hold one finite number a seed"):
         mean_interval([[0.5, 1.0]])
     for confidence in (0, 1, 95):
-        with pytest.raises(ValueError, match=f"confidence must lie between 0 and 1, got {confidence}"):
+        with pytest.raises(ValueError, match=rf"^confidence must lie between 0 and 1, got {confidence}"):
             mean_interval([0.5, 0.6], confidence)
-    with pytest.raises(ValueError, match="first and second must have the same seeds, got 2 and 3 results"):
+    with pytest.raises(ValueError, match=r"^first and second must have the same seeds, got 2 and 3 results"):
         paired_difference([1, 2], [1, 2, 3])
-    with pytest.raises(ValueError, match="first must hold one finite number a seed"):
+    with pytest.raises(ValueError, match=r"^first must hold one finite number a seed"):
         paired_difference([1], [1])
-    with pytest.raises(ValueError, match="second must hold one finite number a seed"):
+    with pytest.raises(ValueError, match=r"^second must hold one finite number a seed"):
         paired_difference([1, 2], [1])

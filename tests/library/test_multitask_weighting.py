@@ -253,44 +253,51 @@ def test_bfloat16_works(method):
 
 @pytest.mark.parametrize("method", BY_LOSSES)
 def test_one_task_only_is_an_error_that_says_what_to_do(method):
-    with pytest.raises(ValueError, match="must hold two tasks or more, got 1: with one task there is nothing to weigh"):
+    with pytest.raises(
+        ValueError,
+        match=r"^(losses|log_variance|scale) must hold two tasks or more, got 1: with one task there is nothing to weigh",
+    ):
         method(torch.ones(1))
-    with pytest.raises(TypeError, match=r"must hold floating-point numbers, got torch\.int64"):
+    with pytest.raises(
+        TypeError, match=r"^(losses|log_variance|scale) must hold floating-point numbers, got torch\.int64"
+    ):
         method(torch.ones(2, dtype=torch.long))
 
 
 def test_errors_name_the_argument():
     two, three = torch.ones(2), torch.ones(3)
-    with pytest.raises(ValueError, match=r"losses must have shape \(T,\), got \(2, 1\)"):
+    with pytest.raises(ValueError, match=r"^losses must have shape \(T,\), got \(2, 1\)"):
         equal(two.unsqueeze(1))
-    with pytest.raises(ValueError, match=r"log_variance and losses must have the same shape, got \(3,\) and \(2,\)"):
+    with pytest.raises(ValueError, match=r"^log_variance and losses must have the same shape, got \(3,\) and \(2,\)"):
         uncertainty(two, three)
-    with pytest.raises(ValueError, match="losses must hold two tasks or more, got 1"):
+    with pytest.raises(ValueError, match=r"^losses must hold two tasks or more, got 1"):
         uncertainty(torch.ones(1), torch.ones(1))
-    with pytest.raises(ValueError, match="log_variance must hold two tasks"):
+    with pytest.raises(ValueError, match=r"^log_variance must hold two tasks"):
         uncertainty_weights(torch.ones(1))
-    with pytest.raises(ValueError, match="scale must hold two tasks"):
+    with pytest.raises(ValueError, match=r"^scale must hold two tasks"):
         gradnorm_weights(torch.ones(1))
-    with pytest.raises(ValueError, match=r"initial_losses and losses must have the same shape, got \(3,\) and \(2,\)"):
+    with pytest.raises(ValueError, match=r"^initial_losses and losses must have the same shape, got \(3,\) and \(2,\)"):
         gradnorm(two, three, torch.eye(2), two)
-    with pytest.raises(ValueError, match=r"scale and losses must have the same shape, got \(3,\) and \(2,\)"):
+    with pytest.raises(ValueError, match=r"^scale and losses must have the same shape, got \(3,\) and \(2,\)"):
         gradnorm(two, two, torch.eye(2), three)
-    with pytest.raises(ValueError, match=r"jacobian must have shape \(2, P\), got \(3, 3\)"):
+    with pytest.raises(ValueError, match=r"^jacobian must have shape \(2, P\), got \(3, 3\)"):
         gradnorm(two, two, torch.eye(3), two)
-    with pytest.raises(ValueError, match=r"alpha must be between 0 and inf, got -1"):
+    with pytest.raises(ValueError, match=r"^alpha must be between 0 and inf, got -1"):
         gradnorm(two, two, torch.eye(2), two, alpha=-1)
-    with pytest.raises(ValueError, match="losses must hold two tasks or more, got 1"):
+    with pytest.raises(ValueError, match=r"^losses must hold two tasks or more, got 1"):
         gradnorm(torch.ones(1), torch.ones(1), torch.ones(1, 2), torch.ones(1))
-    with pytest.raises(ValueError, match="temperature must be above 0, got 0"):
+    with pytest.raises(ValueError, match=r"^temperature must be above 0, got 0"):
         dwa(torch.ones(2, 2), temperature=0)
     with pytest.raises(
-        ValueError, match=r"history must be a tensor with shape \(E, T\), one row a finished epoch, got \(2,\)"
+        ValueError, match=r"^history must be a tensor with shape \(E, T\), one row a finished epoch, got \(2,\)"
     ):
         dwa(two)
-    with pytest.raises(ValueError, match="one row a finished epoch, got list"):
+    with pytest.raises(
+        ValueError, match=r"^history must be a tensor with shape \(E, T\), one row a finished epoch, got list"
+    ):
         dwa([[1.0, 2.0]])
     for epochs in (1, 2):
-        with pytest.raises(ValueError, match="a row of history must hold two tasks or more, got 1"):
+        with pytest.raises(ValueError, match=r"^a row of history must hold two tasks or more, got 1"):
             dwa(torch.ones(epochs, 1))
 
 
@@ -399,19 +406,19 @@ def test_cosine_of_a_zero_gradient_is_zero():
 
 def test_jacobian_errors_name_the_argument():
     theta = nn.Parameter(torch.ones(2))
-    with pytest.raises(ValueError, match="parameters must hold at least one that requires a gradient, got none"):
+    with pytest.raises(ValueError, match=r"^parameters must hold at least one that requires a gradient, got none"):
         task_gradients([theta.sum()], [])
-    with pytest.raises(ValueError, match="losses must hold one scalar a task, got none"):
+    with pytest.raises(ValueError, match=r"^losses must hold one scalar a task, got none"):
         task_gradients([], [theta])
-    with pytest.raises(ValueError, match=r"losses\[1\] must be a scalar tensor, got \(2,\): take its mean first"):
+    with pytest.raises(ValueError, match=r"^losses\[1\] must be a scalar tensor, got \(2,\): take its mean first"):
         task_gradients([theta.sum(), theta], [theta])
-    with pytest.raises(ValueError, match=r"losses\[0\] must be a scalar tensor, got float: take its mean first"):
+    with pytest.raises(ValueError, match=r"^losses\[0\] must be a scalar tensor, got float: take its mean first"):
         task_gradients([1.0], [theta])
-    with pytest.raises(ValueError, match=r"gradient must have shape \(2,\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"^gradient must have shape \(2,\), got \(3,\)"):
         set_gradient([theta], torch.ones(3))
-    with pytest.raises(ValueError, match="parameters must hold at least one"):
+    with pytest.raises(ValueError, match=r"^parameters must hold at least one"):
         set_gradient([], torch.ones(3))
-    with pytest.raises(ValueError, match=r"jacobian must have shape \(T, P\), got \(3,\)"):
+    with pytest.raises(ValueError, match=r"^jacobian must have shape \(T, P\), got \(3,\)"):
         cosine_matrix(torch.ones(3))
-    with pytest.raises(TypeError, match=r"jacobian must hold floating-point numbers, got torch\.int64"):
+    with pytest.raises(TypeError, match=r"^jacobian must hold floating-point numbers, got torch\.int64"):
         cosine_matrix(torch.ones(2, 3, dtype=torch.long))

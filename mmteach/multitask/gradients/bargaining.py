@@ -45,10 +45,8 @@ def _bargain(k: np.ndarray, beta: float) -> np.ndarray:
             (w + step * direction).min() <= 0 or height(w + step * direction) > height(w) - 1e-4 * step * fall
         ):
             step /= 2
-        if step <= 1e-12:  # as low as rounding lets it go
-            break
         w = w + step * direction
-        if fall < 1e-12:  # the step just taken squared an error that was small already
+        if fall < 1e-12 or step <= 1e-12:  # a small error, squared by the step just taken; or the end of the rounding
             break
     return w
 

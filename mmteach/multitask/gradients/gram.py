@@ -48,9 +48,15 @@ def aggregator(method: Callable[Concatenate[Tensor, Rest], Tensor]) -> Callable[
 def gram(g: Tensor) -> tuple[np.ndarray, float]:
     """K / k and k, with K = G Gᵀ and k the mean of its diagonal: the solvers then never see tiny or huge numbers.
 
-    g: (T, P). Returns a (T, T) array and a number; for zero gradients k is 1.
+    g: (T, P). Returns a (T, T) array and a number; for zero gradients k is 1. Raises ValueError for NaN or infinity, with
+    which no solver can work.
     """
     k = (g @ g.T).cpu().double().numpy()
+    if not np.isfinite(k).all():
+        bad = np.flatnonzero(~np.isfinite(np.diag(k))).tolist()
+        raise ValueError(
+            f"jacobian must be finite, got NaN or infinity (or squares too large) in the rows of tasks {bad}"
+        )
     scale = float(np.trace(k)) / len(k) or 1.0
     return k / scale, scale
 
