@@ -37,7 +37,7 @@ def kernel_seconds() -> float:
     from jupyter_client.manager import start_new_kernel
 
     started = time.perf_counter()
-    manager, client = start_new_kernel(kernel_name="python3")
+    manager, client = start_new_kernel(kernel_name="python3", extra_arguments=["--log-level=ERROR"])
     try:
         client.execute_interactive("import torch", silent=True, timeout=120)
         return time.perf_counter() - started

@@ -12,6 +12,7 @@ shutil.rmtree(HERE / "chapters", ignore_errors=True)
 (HERE / "chapters").mkdir()
 for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
     shutil.copy2(path, HERE / "chapters")
+shutil.copytree(NOTEBOOKS / "images", HERE / "chapters" / "images")
 
 project = "mmteach"
 author = "The mmteach authors"

@@ -79,7 +79,7 @@ def lab(course: Course, port: int | None = None, browser: bool = True) -> int:
         server = subprocess.Popen(
             _command(course, port),
             # By the environment: other users of the machine can read a command line, but not this.
-            env={**os.environ, "JUPYTER_TOKEN": token, "PATH": _path()},
+            env={**os.environ, "JUPYTER_TOKEN": token, "PATH": _path(), "JUPYTER_CONFIG_PATH": _settings()},
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
@@ -112,7 +112,6 @@ def _command(course: Course, port: int) -> list[str]:
         "--ServerApp.ip=127.0.0.1",
         "--ServerApp.open_browser=False",
         "--ServerApp.answer_yes=True",  # Ctrl-C stops it without a question
-        "--LabApp.news_url=None",  # no question about news, and no request to the network
         "--LabApp.extension_manager=readonly",  # it would ask the network for a list of extensions
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--Application.log_level=WARN",
@@ -127,6 +126,16 @@ def _is_root() -> bool:
 def _path() -> str:
     """PATH with this environment's programs first, for the terminals and `!` commands in JupyterLab."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
+def _settings() -> str:
+    """Where Jupyter looks for settings, with the course's defaults among them: no question about news, no request for it.
+
+    What a learner sets in JupyterLab stands above them.
+    """
+    return os.pathsep.join(
+        filter(None, [str(Path(__file__).parent / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH")])
+    )
 
 
 def _wait(server: subprocess.Popen, address: str, log: IO[bytes]) -> None:

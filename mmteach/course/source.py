@@ -41,10 +41,9 @@ import importlib.util
 
 if importlib.util.find_spec("mmteach") is None:
     %pip install -q "mmteach @ git+https://github.com/{repository}@{branch}\""""
-BADGE = (
-    "[![Open this chapter in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-    "(https://colab.research.google.com/github/{repository}/blob/{branch}/{path})"
-)
+# The picture lies beside the notebooks: opening a chapter asks nothing of the network.
+BADGE = "[![Open this chapter in Colab](images/colab.svg)]"
+BADGE += "(https://colab.research.google.com/github/{repository}/blob/{branch}/{path})"
 
 
 def cells_of(source: Path, path: str) -> NotebookNode:

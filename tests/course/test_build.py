@@ -26,7 +26,10 @@ def test_a_built_notebook_is_executed_normalised_and_knows_its_machine(built):
     header, bootstrap, first, second = notebook.cells
     assert header.source.splitlines()[0] == "# Start here" and header.source.endswith("\n\nHello.")
     address = f"github/{settings.COLAB_REPOSITORY}/blob/{settings.COLAB_BRANCH}/notebooks/00_start.ipynb"
-    assert address in header.source
+    assert (
+        f"[![Open this chapter in Colab](images/colab.svg)](https://colab.research.google.com/{address})"
+        in header.source
+    )
     assert 'if importlib.util.find_spec("mmteach") is None:' in bootstrap.source
     assert f'%pip install -q "mmteach @ git+https://github.com/{settings.COLAB_REPOSITORY}@main"' in bootstrap.source
     assert (

@@ -1,6 +1,7 @@
 """Every notebook of the course runs from a fresh kernel; `make test` runs them at smoke scale, `make test-full` offline too."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,20 @@ def test_a_stored_notebook_shows_what_it_claims_and_no_path_of_a_machine(path):
     assert "✗" not in "".join(verdicts)
     assert notebook.metadata.mmteach.scale == "laptop"
     assert not any(source.WIDGET in o.get("data", {}) for cell in notebook.cells for o in cell.get("outputs", []))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_opening_a_notebook_asks_nothing_of_the_network(path):
+    for cell in read(path).cells:
+        shown = [cell.source] if cell.cell_type == "markdown" else []
+        shown += [str(o.get("data", {}).get("text/html", "")) for o in cell.get("outputs", [])]
+        assert not re.search(
+            r"""!\[[^]]*\]\(\s*https?:|(?:src|href)\s*=\s*["']https?:[^"']*\.(?:js|css|png|svg|jpg)""", "".join(shown)
+        )
+    for image in re.findall(
+        r"!\[[^]]*\]\(([^)]+)\)", "".join(c.source for c in read(path).cells if c.cell_type == "markdown")
+    ):
+        assert (path.parent / image).is_file(), image
 
 
 def offline_prefix():
