@@ -243,9 +243,9 @@ def forced_alignment(log_probs: Tensor, labels: Sequence[int]) -> tuple[list[int
     came_from: list[list[int]] = []
     for frame in emit[1:]:
         before, score = score, []
-        back: list[int] = []
+        back = []
         for s, p in enumerate(frame):
-            sources = [s, s - 1] if s else [s]
+            sources: list[int] = [s, s - 1] if s else [s]
             if s > 1 and states[s] != BLANK and states[s] != states[s - 2]:
                 sources.append(s - 2)
             source = max(sources, key=before.__getitem__)
