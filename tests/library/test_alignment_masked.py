@@ -154,9 +154,9 @@ class TestBothLosses:
     def test_wrong_shapes_are_named(self, loss, made):
         guess, answer, hidden = made()
         name = "logits" if loss is masked_token_loss else "predicted"
-        with pytest.raises(ValueError, match=rf"{name} must have shape \(B, T, [VD]\), got \(3, 5\)"):
+        with pytest.raises(ValueError, match=rf"^{name} must have shape \(B, T, [VD]\), got \(3, 5\)"):
             loss(guess[..., 0], answer, hidden)
-        with pytest.raises(TypeError, match=rf"{name} must hold floating-point numbers"):
+        with pytest.raises(TypeError, match=rf"^{name} must hold floating-point numbers"):
             loss(guess.long(), answer, hidden)
         with pytest.raises(
             ValueError, match=r"(tokens must have shape \(3, 5\)|predicted and patches must have the same)"

@@ -106,7 +106,7 @@ def test_epsilon_must_be_above_zero(loss, epsilon):
 @pytest.mark.parametrize("name", ["invariance", "variance", "covariance"])
 def test_negative_weights_are_refused(name):
     x, y = embeddings(2, 4, 2)
-    with pytest.raises(ValueError, match=rf"{name} must be between 0 and inf, got -1"):
+    with pytest.raises(ValueError, match=rf"^{name} must be between 0 and inf, got -1"):
         vicreg_loss(x, y, **{name: -1})
     with pytest.raises(ValueError, match=r"^redundancy must be between 0 and inf, got -1"):
         barlow_twins_loss(x, y, redundancy=-1)
