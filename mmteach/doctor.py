@@ -300,6 +300,13 @@ _CHECKS: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
+def _fill(words: str, width: int, first: str, rest: str) -> str:
+    """Words in lines; a path longer than a line stays whole, so that it can be copied."""
+    return textwrap.fill(
+        words, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False, break_long_words=False
+    )
+
+
 def text(findings: list[Finding], width: int = 80, colour: bool = False, marks: dict[str, str] | None = None) -> str:
     """The findings as a page of at most `width` columns: a group after the other, then what to do."""
     marks = marks or MARKS
@@ -312,9 +319,7 @@ def text(findings: list[Finding], width: int = 80, colour: bool = False, marks: 
             lines += ["", group] if lines else [group]
         mark = marks[one.state]
         before = " " * (2 + len(mark) + 1 + indent)
-        body = textwrap.fill(
-            one.says, width, initial_indent=before, subsequent_indent=before, break_on_hyphens=False
-        ).removeprefix(before)
+        body = _fill(one.says, width, before, before).removeprefix(before)
         shown = f"{COLOURS[one.state]}{mark}\033[0m" if colour else mark
         lines.append(f"  {shown} {one.name:<{indent}}{body}")
     lines.append("")
@@ -328,15 +333,7 @@ def text(findings: list[Finding], width: int = 80, colour: bool = False, marks: 
     else:
         lines.append("Nothing stands in the way: `mmteach lab` opens the course. Worth knowing:")
     for state, name, cure in cures:
-        lines.append(
-            textwrap.fill(
-                f"{name}: {cure}",
-                width,
-                initial_indent=f"  {marks[state]} ",
-                subsequent_indent=" " * (3 + len(marks[state])),
-                break_on_hyphens=False,
-            )
-        )
+        lines.append(_fill(f"{name}: {cure}", width, f"  {marks[state]} ", " " * (3 + len(marks[state]))))
     return "\n".join(lines)
 
 

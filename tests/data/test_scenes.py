@@ -204,7 +204,7 @@ def test_wrong_settings_are_named(settings, complaint):
         load_scenes(**settings)
 
 
-# -- paint -----------------------------------------------------------------------------------------------------------------
+# -- paint -------------------------------------------------------------------------------------------------------------
 
 
 def painted(kind, half, size=64, at=(32.0, 32.0)):
@@ -248,7 +248,7 @@ def test_each_picture_gets_its_own_shape_and_colour():
     assert canvas[1].sum() > 2 * canvas[0].sum()
 
 
-# -- two shapes ------------------------------------------------------------------------------------------------------------
+# -- two shapes --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +265,7 @@ def objects(picture, caption):
     for colour in (words[1], words[-2]):
         exact = (picture == torch.tensor(SHAPE_COLOURS[colour])[:, None, None] / 255).all(0)
         y, x = exact.nonzero(as_tuple=True)
-        found.append((float(x.float().mean()), float(y.float().mean()), int(y.max() - y.min())))
+        found.append((float(x.min() + x.max()) / 2, float(y.min() + y.max()) / 2, int(y.max() - y.min())))
     return found
 
 
