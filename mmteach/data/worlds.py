@@ -265,9 +265,10 @@ def load_views(
     x2 = R2 [z, √2 cos 2t, √2 sin 2t, private] + noise · ε,   z, ε ~ N(0, 1), t uniform on [0, 2π)
 
     R1, R2 are fixed rotations, and the private numbers are drawn for each view alone. For every pair of linear
-    projections only z correlates, by 1 / (1 + noise²): E[cos t cos 2t] and its like are 0. A non-linear map finds three
-    shared directions, because cos 2t = 2 cos² t − 1 and sin 2t = 2 sin t cos t. So CCA ends at a total correlation
-    near 1, and deep CCA (Andrew et al., "Deep Canonical Correlation Analysis", 2013) can go towards 3.
+    projections only z correlates, by 1 / (1 + noise²): E[cos t cos 2t] and its like are 0. Non-linear maps find more:
+    cos 2t = 2 cos² t − 1 and sin 2t = 2 sin t cos t are functions of x1 alone, and further functions of z and t follow.
+    So CCA ends at a total correlation near 1, however many components it has; deep CCA (Andrew et al., "Deep Canonical
+    Correlation Analysis", 2013) with k outputs can come near k.
 
     Inputs "x1", "x2" (B, width); targets "z" and "angle" (B,), in radians, float32.
 
