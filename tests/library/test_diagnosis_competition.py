@@ -248,6 +248,8 @@ def test_robustness_errors_name_the_argument():
             robustness_curve(lambda level: 1.0, levels)
         with pytest.raises(ValueError, match=r"^levels must rise from the clean one, got"):
             relative_robustness([1.0, 0.5], levels)
+    with pytest.raises(ValueError, match=r"^levels must hold one finite number a level, two levels or more"):
+        relative_robustness([1.0, 0.5], [0.0, float("nan")])
     with pytest.raises(ValueError, match=r"^levels must be as many as performance, got 3 and 2"):
         relative_robustness([1.0, 0.5], [0, 1, 2])
     with pytest.raises(ValueError, match=r"^performance must hold one finite number a level"):

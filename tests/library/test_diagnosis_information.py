@@ -203,7 +203,7 @@ def test_mutual_information_of_independent_variables_is_never_negative():
     ],
 )
 def test_entropy_says_what_probabilities_are(p, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match="^" + message):
         entropy(p)
 
 
@@ -260,12 +260,15 @@ def test_joint_table_counts():
             r"column 1 must hold whole numbers ≥ 0 with shape \(N,\), got float64 with shape \(2,\)",
         ),
         (([0, -1],), "column 0 must hold whole numbers ≥ 0"),
-        (([[0, 1]],), r"got int64 with shape \(1, 2\)"),
-        ((np.array([], dtype=int),), r"got int64 with shape \(0,\)"),
+        (
+            ([[0, 1]],),
+            r"column 0 must hold whole numbers ≥ 0 with shape \(N,\), got int64 with shape \(1, 2\): `quantise` makes them",
+        ),
+        ((np.array([], dtype=int),), r"column 0 must .* got int64 with shape \(0,\)"),
     ],
 )
 def test_joint_table_errors(columns, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match="^" + message):
         joint_table(*columns)
 
 
@@ -288,11 +291,11 @@ def test_quantise_finds_the_clusters_and_repeats_itself():
         ([1.0, 2.0], 3, "clusters must be between 1 and the number of examples, 2, got 3"),
         ([1.0, 2.0], 0, "clusters must be between 1 and the number of examples, 2, got 0"),
         ([1.0, float("nan")], 1, r"features must be finite with shape \(N,\) or \(N, D\), got shape \(2, 1\)"),
-        (np.zeros((2, 2, 2)), 1, r"got shape \(2, 2, 2\)"),
+        (np.zeros((2, 2, 2)), 1, r"features must .* got shape \(2, 2, 2\)"),
     ],
 )
 def test_quantise_errors(features, clusters, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match="^" + message):
         quantise(features, clusters)
 
 

@@ -243,6 +243,9 @@ def test_calibration_errors_name_the_argument():
             ValueError, match=r"^probabilities must be ≥ 0 and sum to 1 in every row: softmax the logits first"
         ):
             calibration_error(torch.tensor(p), targets)
+    with pytest.raises(ValueError, match=r"^probabilities must be ≥ 0 and sum to 1"):
+        calibration_error(torch.tensor([[0.5, 0.5015], [0.5, 0.5]]), targets)
+    assert calibration_error(torch.tensor([[0.5, 0.5005], [0.5, 0.5]]), targets) >= 0  # half precision rounds so
     with pytest.raises(ValueError, match=r"^probabilities must have shape \(B, classes\), got \(2,\)"):
         calibration_error(torch.ones(2), targets)
     with pytest.raises(ValueError, match=r"^targets must have shape \(2,\), got \(3,\)"):
