@@ -277,8 +277,8 @@ def _words(made: dict[str, Tensor], classes: dict[str, list[str]]) -> dict[str, 
 def _sample() -> Figure:
     from matplotlib.figure import Figure
 
-    batch = load_motion().train
-    rows = [int((batch.targets["verb"] == i).nonzero()[53 * i]) for i in range(len(VERBS))]  # another object each time
+    batch = load_motion(clips=1).train
+    rows = [int((batch.targets["verb"] == i).nonzero()[2 * i]) for i in range(len(VERBS))]  # another object each time
     figure = Figure(figsize=(8, 8.2), layout="constrained")
     grid = figure.subplots(len(rows), batch.inputs["video"].shape[1])
     for axes_row, row in zip(grid, rows):
