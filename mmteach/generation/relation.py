@@ -56,7 +56,8 @@ class RelationNetwork(nn.Module):
 
     pool: "sum" as in the paper; "mean" divides by the number of pairs; "softmax" weights them, Σ a_ij g_ij with
     a = softmax_ij(u · g_ij), so that a few telling pairs are not lost among the others
-    object_dim, question_dim, answers: sizes; hidden: width of g and f; g_layers, f_layers: their hidden layers
+    object_dim, question_dim, answers: sizes; hidden: width of g and f; g_layers, f_layers: their hidden layers. Where g has to
+    work out distances, four layers learn it sooner than three.
     forward(inputs {"state": o (B, N, object_dim), "question": q (B, question_dim)}, masks={"state": bool (B, N)}, present)
     → logits (B, answers). Any number of objects, in any order: the answer does not depend on the order.
     A masked object takes part in no pair, whatever stands there; without any object f reads zeros.
@@ -76,7 +77,7 @@ class RelationNetwork(nn.Module):
         answers: int,
         *,
         hidden: int = 128,
-        g_layers: int = 3,
+        g_layers: int = 4,
         f_layers: int = 2,
         pool: str = "sum",
     ) -> None:

@@ -81,7 +81,7 @@ class PixelRelationNetwork(nn.Module):
         *,
         channels: int = 24,
         hidden: int = 128,
-        g_layers: int = 3,
+        g_layers: int = 4,
         f_layers: int = 2,
         pool: str = "sum",
     ) -> None:

@@ -19,7 +19,7 @@ every_pool = pytest.mark.parametrize("pool", ["sum", "mean", "softmax"])
 
 def build(pool: str = "sum", seed: int = 0, **more) -> RelationNetwork:
     torch.manual_seed(seed)
-    return RelationNetwork(4, 3, 5, **{"hidden": 8, "pool": pool, **more}).double()
+    return RelationNetwork(4, 3, 5, **{"hidden": 8, "g_layers": 3, "pool": pool, **more}).double()
 
 
 def scene(batch: int = 3, objects: int = 4, seed: int = 1) -> dict[str, Tensor]:
@@ -214,7 +214,7 @@ def test_wrong_inputs_are_named() -> None:
 def test_defaults_are_the_documented_ones() -> None:
     network = RelationNetwork(4, 3, 5)
     assert network.pool == "sum" and network.score is None
-    assert [m.out_features for m in network.g if isinstance(m, nn.Linear)] == [128] * 3
+    assert [m.out_features for m in network.g if isinstance(m, nn.Linear)] == [128] * 4
     assert [m.out_features for m in network.f if isinstance(m, nn.Linear)] == [128, 128, 5]
     assert isinstance(network.g[-1], nn.ReLU) and isinstance(network.f[-1], nn.Linear)
     assert [m.out_features for m in StateMLP(4, 4, 3, 5).read if isinstance(m, nn.Linear)] == [256] * 4 + [5]
@@ -233,7 +233,7 @@ def picture(batch: int = 2, size: int = 20) -> dict[str, Tensor]:
 def pixel_models(seed: int = 0) -> list[nn.Module]:
     torch.manual_seed(seed)
     return [
-        PixelRelationNetwork(3, 5, channels=4, hidden=8).double(),
+        PixelRelationNetwork(3, 5, channels=4, hidden=8, g_layers=3).double(),
         PixelMLP(20, 3, 5, channels=4, hidden=8).double(),
     ]
 
@@ -330,7 +330,7 @@ def test_pixel_defaults_are_the_documented_ones() -> None:
     network, baseline = PixelRelationNetwork(3, 5), PixelMLP(75, 3, 5)
     assert network.cnn.dim == baseline.cnn.dim == 26
     assert network.relation.pool == "sum" and network.relation.g[0].out_features == 128
-    assert sum(isinstance(m, nn.ReLU) for m in network.relation.g) == 3
+    assert sum(isinstance(m, nn.ReLU) for m in network.relation.g) == 4
     assert sum(isinstance(m, nn.ReLU) for m in network.relation.f) == 2
     assert [m.out_features for m in baseline.read if isinstance(m, nn.Linear)] == [256] * 4 + [5]
     other = PixelRelationNetwork(3, 5, g_layers=1, f_layers=3, pool="softmax")
