@@ -160,7 +160,7 @@ def test_a_frame_picked_at_random_looks_the_same_whatever_the_verb():
     """Every verb visits each value of a quantity equally often, and so, over many clips, does a quantity that stands still."""
     still = paths("blinks", n=8000)
     for verb, ways in VERBS.items():
-        made = torch.cat([paths(verb, way, n=8000 // len(ways), seed=1) for way in ways], dim=1)
+        made = torch.cat([paths(verb, way, n=8000 // len(ways), seed=1 + i) for i, way in enumerate(ways)], dim=1)
         for quantity in range(5):
             seen, expected = made[quantity].flatten(), still[quantity].flatten()
             values = expected.unique().tolist()
