@@ -35,7 +35,7 @@ def learning_curves(history: History | Mapping[str, History], title: str = "Lear
         axes[0, 0].set_ylabel("loss (nats)")
         axes[0, -1].legend()
         if len(runs) > 1:
-            figure.suptitle(title, x=0.01, ha="left", fontweight="semibold", fontsize=11)
+            figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
     ends = "; ".join(
         f"{name + ': ' if name else ''}training loss ends at {run[-1]['train_loss']:.2f}"
         + (f", validation loss at {run[-1]['valid_loss']:.2f}" if "valid_loss" in run[-1] else "")

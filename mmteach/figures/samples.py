@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,22 +36,33 @@ def picture_grid(
     images: (N, C, H, W)
     inch: the side of one picture on the page
     """
+    import matplotlib.pyplot as plt
+
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    lines = max((caption.count("\n") + 1 for caption in captions), default=0)
+    words = ["\n".join(textwrap.fill(part, max(8, round(15 * inch))) for part in line.split("\n")) for line in captions]
+    # Room for the captions below each row, and for the title above all of them, in inches.
+    below = [
+        0.05 + 0.14 * max((w.count("\n") + 1 for w in words[r * columns : (r + 1) * columns] if w), default=0)
+        for r in range(rows)
+    ]
+    above = 0.32 if title else 0.03
+    width, height = inch * columns, above + inch * rows + sum(below)
     with style():
-        figure, axes = canvas(rows, columns, size=(inch * columns, (inch + 0.17 * lines) * rows + 0.35), squeeze=False)
-        for ax in axes.flat:
+        figure = plt.figure(figsize=(width, height), layout="none")
+        for i, image in enumerate(images):
+            row, column = divmod(i, columns)
+            top = above + row * inch + sum(below[:row])
+            ax = figure.add_axes(
+                (column / columns + 0.03 * inch / width, 1 - (top + inch) / height, 0.94 * inch / width, inch / height)
+            )
             ax.set_axis_off()
-        for i, (ax, image) in enumerate(zip(axes.flat, images)):
             ax.imshow(as_picture(image), cmap="gray_r" if image.shape[0] == 1 else None, interpolation="nearest")
             colour = VERMILION if i < len(wrong) and wrong[i] else INK
-            if i < len(captions):
-                ax.text(
-                    0.5, -0.04, captions[i], transform=ax.transAxes, ha="center", va="top", fontsize=7.5, color=colour
-                )
+            if i < len(words):
+                ax.text(0.5, -0.02, words[i], transform=ax.transAxes, ha="center", va="top", fontsize=7.5, color=colour)
         if title:
-            figure.suptitle(title, x=0.01, ha="left", fontweight="semibold", fontsize=11)
+            figure.text(0.0, 1.0, title, ha="left", va="top", fontweight="bold", fontsize=11, color=INK)
     return describe(figure, alt)
 
 
@@ -74,7 +86,7 @@ def film_strip(clips: Tensor, captions: Sequence[str] = (), *, title: str = "", 
             if row < len(captions):
                 line[0].set_title(captions[row], fontsize=9, fontweight="normal")
         if title:
-            figure.suptitle(title, x=0.01, ha="left", fontweight="semibold", fontsize=11)
+            figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
     return describe(figure, alt)
 
 

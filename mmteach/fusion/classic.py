@@ -46,7 +46,7 @@ class ClassicFusion(nn.Module):
     (torch.Size([2]), True)
     """
 
-    TRAINING = {"lr": 1e-3, "batch_size": 32, "epochs": 10}
+    TRAINING: dict[str, Any] = {"lr": 1e-3, "batch_size": 32, "epochs": 10}
     VALID_SHARE = 0.2
     TEXT_LENGTH = 100  # words; the model takes any number of them
 
