@@ -9,6 +9,8 @@
 | `film_strip`      | frames of clips, time from left to right                            |
 | `moving`          | clips that move on the page                                         |
 | `sound`           | a waveform and its spectrogram                                      |
+| `resolution`      | one sound through several windows                                  |
+| `information`     | redundancy, uniques and synergy as bars                            |
 | `beliefs`         | a model's probabilities over the classes                            |
 | `canvas`          | an empty figure in the course's look, for a chapter's own drawings  |
 | `describe`        | a figure with its alt text, to stand as a cell's last line          |
@@ -17,6 +19,7 @@
 """
 
 from mmteach.figures.charts import compare, heatmap, learning_curves
+from mmteach.figures.concepts import information, resolution
 from mmteach.figures.moving import MovingPicture, moving
 from mmteach.figures.samples import as_picture, beliefs, film_strip, picture_grid, sound
 from mmteach.figures.style import COLOURS, MARKERS, PALETTE, Picture, canvas, describe, show, style, use_style
@@ -34,9 +37,11 @@ __all__ = [
     "describe",
     "film_strip",
     "heatmap",
+    "information",
     "learning_curves",
     "moving",
     "picture_grid",
+    "resolution",
     "show",
     "sound",
     "style",

@@ -1,0 +1,17 @@
+"""The interactive demonstrations: each is a function that returns a widget to stand as a cell's last line.
+
+| name                   | what the learner does with it                                           | module        |
+|------------------------|-------------------------------------------------------------------------|---------------|
+| `spectrogram_explorer` | speaks a word, changes window and mel bands, hears what is kept          | `spectrogram` |
+| `token_explorer`       | writes a text and watches it become padded numbers                       | `tokens`      |
+| `information_explorer` | drags a joint distribution and watches redundancy, uniques and synergy   | `information` |
+
+Every control has a label in words and works from the keyboard. Only what both ipywidgets 7 and 8 know is used, because
+Colab has 7. Beside each widget a chapter draws a static figure that carries the point alone.
+"""
+
+from mmteach.widgets.information import information_explorer
+from mmteach.widgets.spectrogram import spectrogram_explorer
+from mmteach.widgets.tokens import token_explorer
+
+__all__ = ["information_explorer", "spectrogram_explorer", "token_explorer"]
