@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 import tempfile
 from dataclasses import asdict
@@ -45,6 +46,8 @@ class Run:
         if history.monitor not in row:
             raise ValueError(f"monitor={history.monitor!r} is not among the figures of an epoch: {sorted(row)}")
         sign = 1 if self.higher_is_better else -1
+        if math.isnan(row[history.monitor]):
+            return  # no epoch is worse; kept as the best, it would never be beaten, since nothing is above NaN
         if history.best is None or sign * row[history.monitor] > sign * history[history.best][history.monitor]:
             history.best = len(history) - 1
             self.best_weights = copy.deepcopy(self.model.state_dict())
@@ -58,20 +61,28 @@ class Run:
         """Write the run to `path`; the file is complete or not there at all, whenever the process ends."""
         state: dict[str, Any] = {name: getattr(self, name).state_dict() for name in _PARTS}
         state |= {"step": self.step, "history": asdict(self.history), "best_weights": self.best_weights}
+        state["higher_is_better"] = self.higher_is_better
         state["cpu_rng"] = torch.get_rng_state()
-        if torch.cuda.is_available():
-            state["cuda_rng"] = torch.cuda.get_rng_state()
+        if self._device.type == "cuda":
+            state["cuda_rng"] = torch.cuda.get_rng_state(self._device)
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as partial:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
+            partial = Path(file.name)
+        try:
             torch.save(state, partial)
-        os.replace(partial.name, path)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)  # there only where writing was interrupted
 
     def load(self, path: str | os.PathLike) -> None:
         """Take up the run in `path`; raises ValueError where it belongs to another model or cannot be read."""
-        device = next(self.model.parameters()).device
         try:
-            state = torch.load(path, map_location=device, weights_only=True)
+            state = torch.load(path, map_location=self._device, weights_only=True)
+            asked = _monitored(self.history.monitor, self.higher_is_better)
+            written = _monitored(state["history"]["monitor"], state["higher_is_better"])
+            if asked != written:
+                raise ValueError(f"it was written with {written}, this run has {asked}")
             for name in _PARTS:
                 getattr(self, name).load_state_dict(state[name])
         except Exception as error:
@@ -82,8 +93,16 @@ class Run:
         self.step, self.best_weights = state["step"], state["best_weights"]
         self.history.__dict__.update(state["history"])
         torch.set_rng_state(state["cpu_rng"].cpu())
-        if "cuda_rng" in state and torch.cuda.is_available():
-            torch.cuda.set_rng_state(state["cuda_rng"].cpu())
+        if "cuda_rng" in state and self._device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self._device)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+
+def _monitored(monitor: str | None, higher_is_better: bool) -> str:
+    return f"monitor={monitor!r}" + (f", higher_is_better={higher_is_better}" if monitor else "")
 
 
 _PARTS = ("model", "optimizer", "scheduler", "scaler")

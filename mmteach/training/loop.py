@@ -35,23 +35,54 @@ Metric = Callable[[nn.Module, Batch], dict[str, float]]
 
 
 def classify(target: str = "label", label_smoothing: float = 0.0) -> Loss:
-    """The loss of a classifier: cross-entropy of model(inputs) (B, K) against targets[target] (B,)."""
+    """The loss of a classifier: cross-entropy of the model's logits.
+
+        loss(model, batch) = mean_b −log softmax(model(inputs))_{b, y_b},    y = batch.targets[target] (B,), from 0 to K − 1
+
+    label_smoothing: the share of the target that goes to all K classes alike
+    Raises ValueError where the batch has no such target, or the logits are not (B, K).
+
+    >>> batch = Batch({"x": torch.zeros(2, 3)}, {"label": torch.tensor([0, 2])})
+    >>> loss = classify()(lambda inputs, masks, present: inputs["x"], batch)  # a model that knows nothing
+    >>> round(loss.item(), 4)  # ln 3
+    1.0986
+    """
+    _check.between("label_smoothing", label_smoothing, 0, 1)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
+        y = _target(batch, target)
         logits = model(batch.inputs, masks=batch.masks, present=batch.present)
-        return F.cross_entropy(logits.float(), batch.targets[target], label_smoothing=label_smoothing)
+        _check.shape("classify needs logits that", logits, len(y), "K")
+        return F.cross_entropy(logits.float(), y, label_smoothing=label_smoothing)
 
     return loss
 
 
 def detect(target: str = "label") -> Loss:
-    """The loss of a yes/no question: binary cross-entropy of model(inputs) (B,) against targets[target] (B,) of 0 and 1."""
+    """The loss of a yes/no question: binary cross-entropy of the model's logit.
+
+        loss(model, batch) = mean_b −[y_b log σ(o_b) + (1 − y_b) log(1 − σ(o_b))],    o = model(inputs) (B,)
+
+    y = batch.targets[target] (B,), 0 or 1. Raises ValueError where the batch has no such target, or o is not (B,).
+
+    >>> batch = Batch({"x": torch.zeros(2)}, {"label": torch.tensor([0, 1])})
+    >>> round(detect()(lambda inputs, masks, present: inputs["x"], batch).item(), 4)  # ln 2
+    0.6931
+    """
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
+        y = _target(batch, target)
         logit = model(batch.inputs, masks=batch.masks, present=batch.present)
-        return F.binary_cross_entropy_with_logits(logit.float(), batch.targets[target].float())
+        _check.shape("detect needs logits that", logit, len(y))
+        return F.binary_cross_entropy_with_logits(logit.float(), y.float())
 
     return loss
+
+
+def _target(batch: Batch, name: str) -> Tensor:
+    if name not in batch.targets:
+        raise ValueError(f"the batch has no target {name!r}: it has {sorted(batch.targets)}")
+    return batch.targets[name]
 
 
 def fit(
@@ -94,21 +125,42 @@ def fit(
                The mean of `loss` over `valid` is always there as "valid_loss"
     monitor:   the column by which the best epoch's weights are kept and given back, e.g. "valid_loss"; None keeps the last
     patience:  stop after so many epochs in which `monitor` was no better
-    steps:     train so many steps instead of `epochs`
+    steps:     train so many steps instead of `epochs`; the last epoch may then be a part of one
+    lr, weight_decay: Adam's learning rate; decoupled weight decay, on matrices and filters only
     schedule:  "constant" or "cosine" (to zero), after a linear `warmup` over that share of the steps
+    clip_norm: scale the gradient down to this length where it is longer
     augment:   batch → batch, on the device, on training batches only
-    backward:  (losses by task, model) → None fills the gradients; for gradient surgery and gradient modulation
+    backward:  (losses by task, model) → None fills the gradients; for gradient surgery and gradient modulation. At "fp16"
+               all losses come multiplied by the same large factor, which is taken out of the gradients afterwards
+    seed:      of the order of the examples, and of what the model draws while training (dropout)
+    device:    see `pick_device`
     precision: "auto" takes what the device does best (see `precision_for`); "fp32", "bf16", "fp16"
+    compile:   torch.compile the model: slow to start, faster after
     checkpoint, resume: a file written after each epoch; a run cut short and resumed ends, on a CPU, with the very same
-               weights as one that was never stopped
+               weights as one that was never stopped. A run that stands in no file yet starts from the beginning
     Under torchrun each process takes its share of every batch and gradients are averaged: the same run, faster.
 
     Raises ValueError for what cannot be trained on (see `validate`) and for settings out of range, RuntimeError where a GPU
     was asked for and there is none, FloatingPointError where the loss is no longer a number.
     Kingma & Ba 2015, "Adam: A Method for Stochastic Optimization"; Loshchilov & Hutter 2019, "Decoupled Weight Decay
     Regularization".
+
+    >>> x = torch.linspace(-1, 1, 64)[:, None]
+    >>> data = Batch({"x": x}, {"label": (x[:, 0] > 0).long()})
+    >>> class Linear(nn.Linear):
+    ...     def forward(self, inputs, masks=None, present=None):
+    ...         return super().forward(inputs["x"])
+    >>> history = fit(Linear(1, 2), data, loss=classify(), epochs=20, lr=0.05, progress=False)
+    >>> len(history), history[-1]["train_loss"] < history[0]["train_loss"]
+    (20, True)
     """
     _check_settings(epochs, steps, batch_size, lr, schedule, warmup, precision, patience, monitor, valid)
+    if weight_decay < 0:
+        raise ValueError(f"weight_decay must be 0 or more, got {weight_decay}")
+    if clip_norm is not None:
+        _check.positive("clip_norm", clip_norm)
+    if resume and not checkpoint:
+        raise ValueError("resume=True needs `checkpoint`, the file to go on from")
     device = pick_device(device)
     precision = precision_for(device) if precision == "auto" else precision
     validate(train, "train")
@@ -156,7 +208,7 @@ def fit(
                 if valid is not None:
                     row |= _validation(model, valid, loss, metric, device, precision, batch_size)
                 row["seconds"] = time.perf_counter() - started
-                run.finish_epoch(row)
+                run.finish_epoch(parallel.as_first(row))
                 bar.set_postfix({k: f"{v:.3f}" for k, v in row.items() if k.endswith("loss")}, refresh=False)
                 if checkpoint and parallel.is_first():
                     run.save(checkpoint)
@@ -169,7 +221,21 @@ def fit(
 
 @torch.no_grad()
 def predict(model: nn.Module, split: Batch, batch_size: int = 256, precision: str = "fp32") -> Tensor:
-    """What `model(inputs)` gives for every example of a split, in order and in eval mode, as one float32 tensor on the CPU."""
+    """What `model(inputs)` gives for every example of a split, in order, in eval mode and without gradients.
+
+    split (N examples) → one float32 tensor (N, …) on the CPU. The model is left in the mode it came in.
+    Raises ValueError for a split without examples, or a batch_size that is not above 0.
+
+    >>> class Double(nn.Module):
+    ...     def forward(self, inputs, masks=None, present=None):
+    ...         return 2 * inputs["x"]
+    >>> predict(Double(), Batch({"x": torch.tensor([1.0, 2.0, 3.0])}), batch_size=2)
+    tensor([2., 4., 6.])
+    """
+    _check.positive("batch_size", batch_size)
+    _check.choice("precision", precision, PRECISIONS[1:])
+    if len(split) == 0:
+        raise ValueError("predict needs at least one example, got an empty split")
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     was_training = model.training
     model.eval()
@@ -274,7 +340,8 @@ def _validation(
 
 
 def _patience_over(history: History, patience: int | None) -> bool:
-    return patience is not None and history.best is not None and len(history) - 1 - history.best >= patience
+    best = -1 if history.best is None else history.best  # no best where every figure was NaN
+    return patience is not None and len(history) - 1 - best >= patience
 
 
 def _show() -> bool:

@@ -25,7 +25,11 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 def pick_device(device: str | torch.device | None = None) -> torch.device:
     """The device to train on: the one named, else MMTEACH_DEVICE, else a GPU where there is one, else the CPU.
 
+    Under torchrun, "cuda" without a number is the GPU of this process (LOCAL_RANK): one process a GPU.
     Raises RuntimeError where a GPU was asked for and there is none, and says how to go on without.
+
+    >>> pick_device("cpu")
+    device(type='cpu')
     """
     chosen = torch.device(
         device or os.environ.get("MMTEACH_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -35,6 +39,8 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
             f"device {str(chosen)!r} was asked for, but PyTorch sees no CUDA GPU here. Leave `device` out to train on the "
             "CPU; on Colab choose Runtime > Change runtime type > GPU; elsewhere `mmteach doctor` says what is missing"
         )
+    if chosen.type == "cuda" and chosen.index is None and "LOCAL_RANK" in os.environ:
+        chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise RuntimeError(f"device {str(chosen)!r} was asked for, but there are only {torch.cuda.device_count()} GPUs")
     return chosen
@@ -45,7 +51,10 @@ def precision_for(device: torch.device | str) -> str:
 
     A GPU of compute capability 8.0 or above: "bf16". An older GPU (a Colab T4): "fp16", with scaled gradients.
     A CPU with bf16 instructions (AVX512-BF16 or AMX): "bf16". Everything else: "fp32".
-    MMTEACH_PRECISION overrides the answer.
+    MMTEACH_PRECISION overrides the answer; ValueError where it names no precision.
+
+    >>> precision_for("cpu") in ("bf16", "fp32")
+    True
     """
     asked = os.environ.get("MMTEACH_PRECISION", "auto")
     _check.choice("MMTEACH_PRECISION", asked, PRECISIONS)
@@ -69,7 +78,14 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python's, NumPy's and PyTorch's generators, so that the same code gives the same numbers again on a CPU."""
+    """Seed Python's, NumPy's and PyTorch's generators, so that the same code gives the same numbers again on a CPU.
+
+    >>> seed_everything(3)
+    >>> first = torch.rand(2)
+    >>> seed_everything(3)
+    >>> torch.equal(torch.rand(2), first)
+    True
+    """
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries that learners meet still draw from the global generator
     torch.manual_seed(seed)

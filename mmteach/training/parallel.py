@@ -24,7 +24,10 @@ def _active() -> bool:
 def start(model: nn.Module) -> None:
     """Join the other processes of a torchrun launch, where there are any, and give all of them the first one's weights."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not _active():
-        dist.init_process_group("nccl" if next(model.parameters()).is_cuda else "gloo")
+        device = next(model.parameters()).device
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # where NCCL works for this process
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     if _active():
         for tensor in model.state_dict().values():
             dist.broadcast(tensor, src=0)
@@ -58,6 +61,19 @@ def average_gradients(model: nn.Module, weight: float) -> None:
     dist.all_reduce(flat)  # one message for all parameters: on small models the cost is the call, not the bytes
     for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients])):
         gradient.copy_(part.view_as(gradient))
+
+
+def as_first(figures: dict[str, float]) -> dict[str, float]:
+    """The first process's figures, on all of them.
+
+    Buffers (the running means of batch normalisation) differ between processes, so their validation figures may too; were
+    each to judge by its own, one would stop for lack of patience while the others wait for it for ever.
+    """
+    if not _active():
+        return figures
+    box = [figures]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
 
 
 def total(value: Tensor) -> Tensor:

@@ -20,16 +20,25 @@ def over_seeds(
 ) -> pd.DataFrame:
     """Run `experiment(seed)` for each seed and return every figure as a table, one row a seed and model.
 
-    experiment: seed → figures by name, or figures by name for each of several models, e.g.
-                {"image": {"auc": .8}, "both": {"auc": .9}}. Models that share a seed (its split, its encoders) are paired:
-                their differences have far less spread than the figures themselves.
+    experiment: seed → figures by name, e.g. {"auc": .9}, or figures by name for each of several models, e.g.
+                {"image": {"auc": .8}, "both": {"auc": .9}}. It seeds what it draws itself (`seed_everything(seed)`,
+                `fit(…, seed=seed)`). Models that share a seed (its split, its encoders) are paired: their differences have
+                far less spread than the figures themselves.
     returns:    a pandas table with the columns "model" (where several came), "seed" and one a figure. `summary` turns
-                it into mean ± 95 % interval.
+                it into mean ± half the 95 % interval.
+    Raises ValueError where `seeds` is empty.
+
+    >>> over_seeds(lambda seed: {"a": {"score": 0.5 + seed}, "b": {"score": 0.25}}, [0, 1])
+      model  seed  score
+    0     a     0   0.50
+    1     b     0   0.25
+    2     a     1   1.50
+    3     b     1   0.25
     """
     import pandas as pd
 
-    if not seeds:
-        raise ValueError("over_seeds needs at least one seed")
+    if len(seeds) == 0:
+        raise ValueError("over_seeds needs at least one seed, got none")
     rows = []
     for seed in tqdm(seeds, unit="seed", delay=1, leave=False, disable=not (progress and _show())):
         figures = experiment(seed)
@@ -44,9 +53,14 @@ def summary(table: pd.DataFrame, by: str = "model", digits: int = 3) -> pd.DataF
     """Each model's figures as "mean ± half the 95 % interval" in words, one row a model, in the order they came.
 
     table: as `over_seeds` returns it, or any table with the columns `by` and "seed"; the other columns of numbers are summed up
-    With one seed there is no interval, and the figure stands alone.
-    """
+    With one seed there is no interval, and the figure stands alone. The interval of the mean is Student's
+    (`mmteach.metrics.mean_interval`): t_{n−1} s / √n on either side.
+    Raises ValueError where the table has no column of figures.
 
+    >>> import pandas as pd
+    >>> summary(pd.DataFrame({"model": ["a"] * 3, "seed": [0, 1, 2], "auc": [0.80, 0.82, 0.84]})).auc["a"]
+    '0.820 ± 0.050'
+    """
     from mmteach.metrics import mean_interval
 
     def words(values: pd.Series) -> str:

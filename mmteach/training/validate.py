@@ -14,10 +14,19 @@ from mmteach.data.batch import Batch
 def validate(batch: Batch, name: str = "batch") -> Batch:
     """Return the batch unchanged, or raise ValueError that names the first column and example that cannot be trained on.
 
-    Found out: no examples; NaN or infinite numbers where a modality is present and a step is real; negative token ids;
+    Found out: no examples; NaN or infinite numbers and negative token ids, where a modality is present and a step is real;
     masks that are not bool, do not fit their modality, or hide every step of a modality that is present; examples with no
-    modality at all; floating-point targets that are NaN.
+    modality at all; floating-point targets that are NaN or infinite.
+
+    >>> good = Batch({"text": torch.tensor([[4, 2], [3, 0]])}, masks={"text": torch.tensor([[True, True], [True, False]])})
+    >>> validate(good) is good
+    True
+    >>> validate(Batch({"image": torch.full((2, 3), torch.nan)}), "train")
+    Traceback (most recent call last):
+    ValueError: train.inputs['image']: NaN or infinite in 2 of 2 examples, first in example 0; clean it, or mark it absent
     """
+    if not isinstance(batch, Batch):
+        raise TypeError(f"{name} must be a Batch, such as splits.train, got {type(batch).__name__}")
     if len(batch) == 0:
         raise ValueError(f"{name} has no examples")
     absent = torch.ones(len(batch), dtype=torch.bool)
@@ -27,6 +36,10 @@ def validate(batch: Batch, name: str = "batch") -> Batch:
         mask = batch.masks.get(m)
         steps = None if mask is None else _steps(mask, m, len(batch), name)
         if steps is not None:
+            if steps.shape[1] not in x.shape[1:]:
+                raise ValueError(
+                    f"{name}.masks[{m!r}] has {steps.shape[1]} steps, which is no axis of {name}.inputs[{m!r}] {tuple(x.shape)}"
+                )
             _first(
                 ~steps.flatten(1).any(1) & here,
                 f"{name}.masks[{m!r}]",
@@ -34,17 +47,17 @@ def validate(batch: Batch, name: str = "batch") -> Batch:
                 "mark it absent in `present`",
             )
         if x.is_floating_point():
-            bad = ~torch.isfinite(x.flatten(1).sum(1))  # one pass: a NaN or an infinity anywhere spoils the sum
+            bad = ~torch.isfinite(_rows(x).sum(1))  # one pass: a NaN or an infinity anywhere spoils the sum
             if bad.any():
                 _first(
-                    _truly_bad(x, steps) & here,
+                    _in_real_steps(~torch.isfinite(x), steps) & here,
                     f"{name}.inputs[{m!r}]",
                     "NaN or infinite",
                     "clean it, or mark it absent",
                 )
         elif x.dtype != torch.uint8:
             _first(
-                (x.flatten(1) < 0).any(1) & here,
+                _in_real_steps(x < 0, steps) & here,
                 f"{name}.inputs[{m!r}]",
                 "a negative token id",
                 "ids start at 0 = padding",
@@ -58,7 +71,7 @@ def validate(batch: Batch, name: str = "batch") -> Batch:
     for task, y in batch.targets.items():
         if y.is_floating_point():
             _first(
-                ~torch.isfinite(y.flatten(1) if y.ndim > 1 else y[:, None]).all(1),
+                ~torch.isfinite(_rows(y)).all(1),
                 f"{name}.targets[{task!r}]",
                 "NaN or infinite",
                 "leave it out",
@@ -85,16 +98,20 @@ def _steps(mask: torch.Tensor, modality: str, size: int, name: str) -> torch.Ten
     return mask.cpu()
 
 
-def _truly_bad(x: torch.Tensor, steps: torch.Tensor | None) -> torch.Tensor:
-    """Which examples hold a NaN or an infinity in a real step; the steps may be any axis of their length."""
-    x = x.cpu()
-    wrong = ~torch.isfinite(x)
+def _rows(x: torch.Tensor) -> torch.Tensor:
+    """One row an example: (B, …) → (B, everything else)."""
+    return x.flatten(1) if x.ndim > 1 else x[:, None]
+
+
+def _in_real_steps(wrong: torch.Tensor, steps: torch.Tensor | None) -> torch.Tensor:
+    """Which examples are wrong in a real step: bool (B, …), one axis of which has the steps, → bool (B,)."""
+    wrong = wrong.cpu()
     if steps is not None:
-        axes = [axis for axis in range(1, x.ndim) if x.shape[axis] == steps.shape[1]]
-        if axes:  # audio (B, 1, F, T) has its steps last, tokens (B, T, D) and video (B, N, C, H, W) first
-            axis = axes[-1] if x.ndim == 4 else axes[0]
-            wrong = wrong & steps.view(len(x), *[-1 if a == axis else 1 for a in range(1, x.ndim)])
-    return wrong.flatten(1).any(1)
+        axes = [axis for axis in range(1, wrong.ndim) if wrong.shape[axis] == steps.shape[1]]
+        # audio (B, 1, F, T) has its steps last, tokens (B, T, D) and video (B, N, C, H, W) first
+        axis = axes[-1] if wrong.ndim == 4 else axes[0]
+        wrong = wrong & steps.view(len(wrong), *[-1 if a == axis else 1 for a in range(1, wrong.ndim)])
+    return _rows(wrong).any(1)
 
 
 def _first(bad: torch.Tensor, column: str, what: str, cure: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from mmteach.data.batch import Batch
+from mmteach.data.batch import Batch, Splits
 from mmteach.training import classify, detect, fit, over_seeds, pick_device, precision_for, predict, summary
 from mmteach.training import loop as training_loop
 
@@ -293,6 +293,8 @@ def test_predict_keeps_order_and_training_mode():
         (dict(schedule="linear"), "schedule must be one of 'constant', 'cosine', got 'linear'"),
         (dict(precision="fp8"), "precision must be one of"),
         (dict(warmup=1.5), "warmup must be between 0 and 1, got 1.5"),
+        (dict(weight_decay=-0.1), "weight_decay must be 0 or more, got -0.1"),
+        (dict(clip_norm=0.0), "clip_norm must be above 0, got 0.0"),
     ],
 )
 def test_settings_out_of_range_are_refused(change, message):
@@ -375,6 +377,121 @@ def test_history_says_what_happened():
     assert repr(history).startswith("History: 2 epochs in ") and "best epoch" in repr(history)
     with pytest.raises(KeyError, match="no column 'accuracy'"):
         history.column("accuracy")
+
+
+def test_a_checkpoint_that_watched_another_figure_is_refused(tmp_path):
+    settings = dict(loss=classify(), epochs=1, checkpoint=tmp_path / "run.pt")
+    fit(Net(), data(), data(), **settings)
+    with pytest.raises(
+        ValueError, match="written with monitor=None, this run has monitor='valid_loss', higher_is_better=False"
+    ):
+        fit(Net(), data(), data(), monitor="valid_loss", resume=True, **settings)
+    with pytest.raises(ValueError, match="resume=True needs `checkpoint`"):
+        fit(Net(), data(), loss=classify(), resume=True)
+
+
+def test_a_resumed_run_remembers_its_best_epoch_and_its_patience(tmp_path):
+    scores = iter([0.9, 0.3, 0.2, 0.1])
+    settings = dict(
+        loss=classify(),
+        metric=lambda model, split: {"score": next(scores)},
+        monitor="valid_score",
+        higher_is_better=True,
+        checkpoint=tmp_path / "run.pt",
+    )
+    first = Net()
+    fit(first, data(), data(), epochs=2, **settings)
+    second = Net(seed=7)
+    history = fit(second, data(), data(), epochs=9, patience=3, resume=True, **settings)
+    assert history.best == 0 and len(history) == 4 and history.stopped == "no better for 3 epochs"
+    assert torch.equal(weights(second), weights(first))
+
+
+def test_writing_that_fails_leaves_the_last_checkpoint_alone(tmp_path, monkeypatch):
+    settings = dict(loss=classify(), checkpoint=tmp_path / "run.pt")
+    fit(Net(), data(), epochs=1, **settings)
+    before = (tmp_path / "run.pt").read_bytes()
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="no space left"):
+        fit(Net(), data(), epochs=1, **settings)
+    assert [p.name for p in tmp_path.iterdir()] == ["run.pt"] and (tmp_path / "run.pt").read_bytes() == before
+
+
+def test_an_epoch_without_a_figure_is_never_the_best():
+    scores = iter([float("nan"), 0.2, float("nan"), 0.1])
+    settings = dict(loss=classify(), metric=lambda model, split: {"score": next(scores)}, monitor="valid_score")
+    history = fit(Net(), data(), data(), epochs=3, higher_is_better=True, **settings)
+    assert history.best == 1
+    scores = iter([float("nan")] * 9)
+    history = fit(Net(), data(), data(), epochs=9, patience=2, **settings)
+    assert history.best is None and len(history) == 2 and history.stopped == "no better for 2 epochs"
+
+
+def test_of_equal_epochs_the_first_is_kept():
+    history = fit(
+        Net(), data(), data(), loss=classify(), epochs=3, metric=lambda *_: {"score": 0.5}, monitor="valid_score"
+    )
+    assert history.best == 0
+
+
+def test_losses_name_the_target_and_the_logits_they_need():
+    with pytest.raises(ValueError, match=r"the batch has no target 'colour': it has \['label'\]"):
+        fit(Net(), data(8), loss=classify("colour"), epochs=1)
+    with pytest.raises(ValueError, match=r"detect needs logits that must have shape \(8,\), got \(8, 2\)"):
+        fit(Net(), data(8), loss=detect(), epochs=1)
+    with pytest.raises(ValueError, match="label_smoothing must be between 0 and 1, got 2"):
+        classify(label_smoothing=2)
+
+
+def test_label_smoothing_reaches_the_loss():
+    batch, model = data(8), Net().eval()
+    expected = nn.functional.cross_entropy(model(batch.inputs), batch.targets["label"], label_smoothing=0.3)
+    torch.testing.assert_close(classify(label_smoothing=0.3)(model, batch), expected)
+
+
+def test_a_data_set_instead_of_a_batch_is_named():
+    with pytest.raises(TypeError, match=r"train must be a Batch, such as splits\.train, got Splits"):
+        fit(Net(), Splits("x", data(8), data(8), data(8)), loss=classify(), epochs=1)
+
+
+def test_predict_refuses_what_it_cannot_do():
+    with pytest.raises(ValueError, match="at least one example"):
+        predict(Net(), data(8)[:0])
+    with pytest.raises(ValueError, match="batch_size must be above 0, got 0"):
+        predict(Net(), data(8), batch_size=0)
+    with pytest.raises(ValueError, match="precision must be one of 'fp32', 'bf16', 'fp16', got 'auto'"):
+        predict(Net(), data(8), precision="auto")
+
+
+def test_under_torchrun_each_process_has_its_own_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("MMTEACH_DEVICE", raising=False)
+    assert pick_device() == torch.device("cuda")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert pick_device() == torch.device("cuda:1") and pick_device("cuda:0") == torch.device("cuda:0")
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(RuntimeError, match="'cuda:2' was asked for, but there are only 2 GPUs"):
+        pick_device()
+
+
+def test_processes_share_a_batch_by_turns(monkeypatch):
+    parallel = training_loop.parallel
+    rows = torch.arange(5)
+    assert parallel.share(rows)[1] == 1.0 and torch.equal(parallel.share(rows)[0], rows)
+    monkeypatch.setattr(parallel, "_active", lambda: True)
+    monkeypatch.setattr(parallel.dist, "get_world_size", lambda: 2)
+    shares = []
+    for rank in (0, 1):
+        monkeypatch.setattr(parallel.dist, "get_rank", lambda rank=rank: rank)
+        mine, weight = parallel.share(rows)
+        shares.append((mine.tolist(), weight))
+        assert parallel.share(rows[:1]) == (rows[:1], 0.5) and parallel.is_first() == (rank == 0)
+    assert shares == [([0, 2, 4], 0.6), ([1, 3], 0.4)]
 
 
 TWO_PROCESSES = """

@@ -79,6 +79,27 @@ def test_negative_token_ids_are_named():
         validate(good(inputs={"text": ids}))
 
 
+def test_a_negative_number_in_a_padded_step_is_fine():
+    mask = spoiled(torch.ones(3, 5, dtype=torch.bool), (0, 4), False)
+    ids = spoiled(torch.ones(3, 5, dtype=torch.long), (0, 4), -100)
+    validate(good(inputs={"text": ids}, masks={"text": mask}))
+
+
+def test_a_column_of_single_numbers_is_looked_at_too():
+    validate(Batch({"x": torch.tensor([1.0, 2.0])}))
+    with pytest.raises(ValueError, match="NaN or infinite in 1 of 2 examples, first in example 1"):
+        validate(Batch({"x": torch.tensor([1.0, float("nan")])}))
+    with pytest.raises(ValueError, match="a negative token id in 1 of 2 examples, first in example 0"):
+        validate(Batch({"x": torch.tensor([-1, 2])}))
+
+
+def test_a_mask_with_another_number_of_steps_is_named():
+    with pytest.raises(
+        ValueError, match=r"batch.masks\['text'\] has 4 steps, which is no axis of batch.inputs\['text'\] \(3, 5\)"
+    ):
+        validate(good(masks={"text": torch.ones(3, 4, dtype=torch.bool)}))
+
+
 def test_an_example_without_any_modality_is_named():
     gone = torch.tensor([True, False, True])
     with pytest.raises(ValueError, match=r"present: no modality is present in 1 of 3 examples, first in example 1"):
