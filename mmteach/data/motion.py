@@ -114,8 +114,8 @@ def load_motion(
 
     Made on first use, then kept in the cache folder. Raises ValueError for a wrong setting.
 
-    >>> motion = load_motion(size=16, clips=1)  # doctest: +SKIP
-    >>> motion.test.info["sentence"][0]  # doctest: +SKIP
+    >>> motion = load_motion(size=8, clips=1, styles=["noto"])
+    >>> motion.test.info["sentence"][0]
     'the apple moves to the left'
     """
     if frames < 8 or frames % 4:
@@ -296,12 +296,13 @@ CARD = Card(
     modalities=("video 8×3×32×32", "sentence"),
     examples="24 objects × 8 verbs: 3,456 clips to train on, 384 for valid, 384 for test, 432 new clips of trained pairs",
     source="generated from the emoji set; after Moving MNIST with captions (Mittal, Marwah and Balasubramanian, 2017)",
-    licence="that of the emoji drawings: CC-BY-4.0, Apache-2.0, MIT, CC-BY-SA-4.0",
+    licence="as the emoji drawings: CC-BY-4.0, Apache-2.0, MIT, CC-BY-SA-4.0",
     files=tuple(f"emoji-{style}{plane}.png" for style in STYLES for plane in ("", "-alpha")),
     splits="by pair (object, verb): 144 in train, 24 in valid, 24 in test; every object and every verb is in each of them, "
     "equally often",
     beware="A single frame picked at random says nothing about the verb. A model of single frames still learns which six verbs "
-    "an object has in train, and falls below chance on the pairs held out: look at `seen` as well. Clips are generated: one "
-    "object, eight kinds of change, nothing hidden.",
+    "an object has in train, and falls below chance on the pairs held out: look at `seen` as well. In the same way a model whose "
+    "object and verb share their features learns which objects never do what it sees. Clips are generated: one object, eight "
+    "kinds of change, nothing hidden.",
     sample=_sample,
 )
