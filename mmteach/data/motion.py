@@ -301,8 +301,8 @@ CARD = Card(
     splits="by pair (object, verb): 144 in train, 24 in valid, 24 in test; every object and every verb is in each of them, "
     "equally often",
     beware="A single frame picked at random says nothing about the verb. A model of single frames still learns which six verbs "
-    "an object has in train, and falls below chance on the pairs held out: look at `seen` as well. In the same way a model whose "
-    "object and verb share their features learns which objects never do what it sees. Clips are generated: one object, eight "
-    "kinds of change, nothing hidden.",
+    "an object has in train, and falls below chance on the pairs held out: look at `seen` as well. Likewise a model that tells "
+    "object and verb from shared features learns which objects never do what it sees. Clips are generated: one object, "
+    "eight kinds of change, nothing hidden.",
     sample=_sample,
 )
