@@ -1,4 +1,4 @@
-"""The command line: `mmteach lab, run, doctor, data, build, verify`.
+"""The command line: `mmteach lab, run, doctor, data, build, verify, train`.
 
 Exit codes: 0 good; 1 it ran and found a failure (a cell, a claim, something stale, a damaged file); 2 unusable input or
 arguments; 130 interrupted. What went wrong is one clear line on stderr; MMTEACH_DEBUG=1 shows the traceback as well.
@@ -13,6 +13,8 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from mmteach.claims import SCALES
 
 CHAPTERS = "by number or by the beginning of a name: 00, 3, 03_fusion (default: all)"
 
@@ -124,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser(
         "verify",
         help="how often each claim holds on fresh seeds",
-        description="Run chapters on fresh seeds and count how often each claim holds, with a 95 %% interval.",
+        description="Run chapters on fresh seeds and count how often each claim holds, with a 95 % interval.",
     )
     verify.add_argument("chapters", nargs="*", metavar="CHAPTER", help=CHAPTERS)
     verify.add_argument("--seeds", type=int, default=5, metavar="N", help="runs of each chapter in all (default 5)")
@@ -132,6 +134,19 @@ def _parser() -> argparse.ArgumentParser:
         "--json", type=Path, metavar="F", help="keep the runs here; runs it already holds are not repeated"
     )
     verify.set_defaults(call=_verify)
+
+    train = commands.add_parser(
+        "train",
+        help="make a chapter's long tables",
+        description="Run an experiment that takes too long for a chapter, a seed at a time, and store its table. Without a "
+        "name, the experiments are listed. Works under torchrun too.",
+    )
+    train.add_argument("name", nargs="?", metavar="TABLE", help="as `mmteach train` calls it")
+    train.add_argument("--seeds", type=int, default=3, metavar="N", help="how many seeds, from 0 on (default 3)")
+    train.add_argument("--out", type=Path, metavar="F", help="write here instead of where the chapter reads it")
+    train.add_argument("--resume", action="store_true", help="keep the seeds that the file already has")
+    train.add_argument("--scale", choices=SCALES, help="how much to compute (default: MMTEACH_SCALE, or what there is)")
+    train.set_defaults(call=_train)
     return parser
 
 
@@ -185,6 +200,22 @@ def _verify(args: argparse.Namespace) -> int:
     from mmteach.course import paths, verify
 
     return verify.verify(paths.find_course(), args.chapters, args.seeds, args.json)
+
+
+def _train(args: argparse.Namespace) -> int:
+    from mmteach import recipes
+    from mmteach.claims import seeds
+
+    if not args.name:
+        for one in recipes.recipes():
+            print(f"{one.name:<16} {one.says}")
+        return 0
+    if args.scale:
+        os.environ["MMTEACH_SCALE"] = args.scale
+    if args.seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
+    recipes.make(args.name, seeds(args.seeds), args.out, args.resume)
+    return 0
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def run(
         if json_file:
             write_whole(json_file, json.dumps({"notebooks": rows}, indent=1, ensure_ascii=False) + "\n")
         if html_folder:
-            write_whole(html_folder / f"{path.stem}.html", _page(notebook))
+            write_whole(html_folder / f"{path.stem}.html", _page(notebook, path.parent))
     failed = sum(bool(row["failure"]) for row in rows)
     if failed:
         print(f"mmteach run: {failed} of {len(rows)} notebooks have a cell that raised", file=sys.stderr)
@@ -96,10 +96,11 @@ def _row(name: str, result: Execution) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _page(notebook: nbformat.NotebookNode) -> str:
+def _page(notebook: nbformat.NotebookNode, folder: Path) -> str:
     from nbconvert import HTMLExporter
 
-    page, _ = HTMLExporter().from_notebook_node(notebook)
+    # Pictures that lie beside the notebook go into the page: it is read in another folder.
+    page, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook, {"metadata": {"path": str(folder)}})
     return page
 
 

@@ -10,7 +10,7 @@ import pytest
 from mmteach.cli import main
 from mmteach.course.execute import Execution, Failure, _line
 from mmteach.course.paths import Course, CourseError, choose, find_course, write_whole
-from mmteach.course.run import summary
+from mmteach.course.run import _page, summary
 from mmteach.course.verify import counts, wilson
 
 
@@ -51,6 +51,15 @@ def test_a_notebook_that_raises_is_shown_and_the_others_run(course, built, noteb
     assert pages == ["00_start.html", "01_raises.html", "02_fine.html"]
     assert "total 6" in (tmp_path / "pages" / "00_start.html").read_text(encoding="utf-8")
     assert {path: path.read_bytes() for path in (course / "notebooks").glob("*.ipynb")} == before  # run writes nothing
+
+
+def test_a_page_holds_the_pictures_that_lie_beside_its_notebook(course):
+    (course / "notebooks" / "images").mkdir()
+    (course / "notebooks" / "images" / "dot.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    cells = [nbformat.v4.new_markdown_cell("![a dot](images/dot.svg) ![gone](images/gone.svg)")]
+    page = _page(nbformat.v4.new_notebook(cells=cells), course / "notebooks")
+    assert 'src="images/dot.svg"' not in page and 'src="data:image/svg+xml;base64,' in page
+    assert 'src="images/gone.svg"' in page  # a picture that is missing spoils no page
 
 
 def test_a_kernel_that_dies_is_a_failure_of_that_notebook_alone(notebook, capsys):
