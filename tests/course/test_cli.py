@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,11 +16,11 @@ from mmteach.data.store import DataError
 def test_without_a_command_the_help_is_printed(capsys):
     assert main([]) == 0
     shown = capsys.readouterr().out
-    for word in ("lab", "run", "doctor", "data", "build", "verify", "MMTEACH_SCALE"):
+    for word in ("lab", "run", "doctor", "data", "build", "verify", "train", "MMTEACH_SCALE"):
         assert word in shown
 
 
-@pytest.mark.parametrize("name", ["lab", "run", "doctor", "data", "build", "verify"])
+@pytest.mark.parametrize("name", ["lab", "run", "doctor", "data", "build", "verify", "train"])
 def test_every_command_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([name, "--help"])
@@ -35,6 +36,7 @@ def test_every_command_explains_itself(name, capsys):
         ["build", "--check", "--force"],
         ["verify", "--seeds", "many"],
         ["data", "x"],
+        ["train", "classic", "--scale", "huge"],
     ],
 )
 def test_arguments_that_make_no_sense_are_refused_with_exit_code_2(arguments, capsys):
@@ -136,6 +138,50 @@ def test_data_show_draws_samples(tmp_path, capsys):
 def test_data_show_refuses_what_it_cannot_do(arguments, said, capsys):
     assert main(["data", "show", *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+# train
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What `mmteach train` asks `recipes.make` for, and at which scale."""
+    calls = []
+    monkeypatch.setattr("mmteach.recipes.make", lambda *given: calls.append((*given, os.environ.get("MMTEACH_SCALE"))))
+    monkeypatch.setenv("MMTEACH_SCALE", "laptop")  # put back afterwards, whatever the command sets
+    return calls
+
+
+def test_train_without_a_name_lists_the_recipes(asked, capsys):
+    from mmteach.recipes import recipes
+
+    assert main(["train"]) == 0 and asked == []
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split(maxsplit=1) for line in listed] == [[one.name, one.says] for one in recipes()]
+
+
+def test_train_makes_a_table(asked, monkeypatch):
+    assert main(["train", "classic"]) == 0
+    assert main(["train", "classic", "--seeds", "2", "--out", "t.json", "--resume", "--scale", "smoke"]) == 0
+    monkeypatch.setenv("MMTEACH_SEED", "10")
+    assert main(["train", "classic", "--seeds", "1"]) == 0
+    assert asked == [
+        ("classic", [0, 1, 2], None, False, "laptop"),
+        ("classic", [0, 1], Path("t.json"), True, "smoke"),
+        ("classic", [10], None, False, "smoke"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["clasic"], "mmteach train: no recipe is called 'clasic'; there are "),
+        (["classic", "--seeds", "0"], "mmteach train: --seeds must be at least 1, got 0"),
+    ],
+)
+def test_train_refuses_what_it_cannot_do(arguments, said, capsys, monkeypatch):
+    assert main(["train", *arguments]) == 2
+    assert capsys.readouterr().err.startswith(said)
 
 
 # What importing costs
