@@ -72,7 +72,7 @@ class Claim:
 
 def _figure(value: float) -> str:
     """Four significant digits, whole numbers as they are, always with a leading zero: 0.0833, 12, 1.25e-06."""
-    return str(int(value)) if float(value).is_integer() and abs(value) < 1e6 else f"{value:.4g}"
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
 
 
 def _extremes(values: tuple[float, ...]) -> tuple[str, str]:

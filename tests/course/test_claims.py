@@ -119,7 +119,7 @@ def test_what_is_not_a_number_is_refused(value):
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(0, "0"), (12.0, "12"), (999999.0, "999999"), (1e6, "1e+06"), (1 / 3, "0.3333"), (1.25e-6, "1.25e-06")],
+    [(0, "0"), (12.0, "12"), (999999.0, "999999"), (23_211_649, "23211649"), (1 / 3, "0.3333"), (1.25e-6, "1.25e-06")],
 )
 def test_figures_have_four_digits_and_whole_numbers_none(value, shown, capsys):
     claim("x", value, at_least=-1)
