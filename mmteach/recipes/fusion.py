@@ -13,7 +13,7 @@ from mmteach.recipes import Recipe
 from mmteach.training import detect, fit, predict, seed_everything
 
 
-def alone(encoder: nn.Module, modality: str) -> MultimodalClassifier:
+def alone(encoder: ImageCNN | TextLSTM, modality: str) -> MultimodalClassifier:
     """One encoder of the classic model under the classic model's dense layers: 128, 64, 1."""
     head = nn.Sequential(nn.Linear(encoder.dim, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 1))
     return MultimodalClassifier({modality: encoder}, None, head)

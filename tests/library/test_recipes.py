@@ -155,10 +155,11 @@ def test_a_table_that_has_not_been_made_says_how_to_make_it(tiny):
         stored("tiny")
 
 
-def test_an_absent_modality_leaves_everything_else_as_it_was():
-    from mmteach.data.batch import Batch
+def test_each_modality_alone_has_its_encoder_and_the_dense_layers_of_the_classic_model():
+    from mmteach.encoders import TextLSTM
+    from mmteach.fusion import ClassicFusion
 
-    batch = Batch({"image": torch.rand(2, 3), "text": torch.rand(2, 4)}, {"label": torch.tensor([0, 1])})
-    alone = chapter.without(batch, "text")
-    assert alone.inputs is batch.inputs and alone.targets is batch.targets
-    assert list(alone.present) == ["text"] and alone.present["text"].tolist() == [False, False]
+    model = chapter.alone(TextLSTM(20), "text")
+    whole = ClassicFusion(image_size=48, vocabulary=20)
+    assert [p.shape for p in model.head.parameters()][1:] == [p.shape for p in whole.head.parameters()][1:]
+    assert model({"text": torch.ones(3, 5, dtype=torch.long)}).shape == (3,)
