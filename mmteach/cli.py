@@ -11,6 +11,7 @@ import argparse
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,6 +53,11 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, (CourseError, DataError, ValueError)):
         return str(error)
     return f"{type(error).__name__}: {error} (this should not happen; MMTEACH_DEBUG=1 shows where it did)"
+
+
+def _width() -> int:
+    """The columns to fill: those of the terminal, within reason."""
+    return max(60, min(100, shutil.get_terminal_size().columns))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -171,7 +177,7 @@ def _doctor(args: argparse.Namespace) -> int:
 def _data(args: argparse.Namespace) -> int:
     from mmteach.data import cards
 
-    width = max(60, min(100, shutil.get_terminal_size().columns))
+    width = _width()
     if args.what != "show":
         print(cards.table(width))
         return 0
@@ -208,7 +214,7 @@ def _train(args: argparse.Namespace) -> int:
 
     if not args.name:
         for one in recipes.recipes():
-            print(f"{one.name:<16} {one.says}")
+            print(textwrap.fill(one.says, _width(), initial_indent=f"{one.name:<16}", subsequent_indent=" " * 16))
         return 0
     if args.scale:
         os.environ["MMTEACH_SCALE"] = args.scale

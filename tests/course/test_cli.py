@@ -152,12 +152,15 @@ def asked(monkeypatch):
     return calls
 
 
-def test_train_without_a_name_lists_the_recipes(asked, capsys):
+def test_train_without_a_name_lists_the_recipes(asked, capsys, monkeypatch):
     from mmteach.recipes import recipes
 
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["train"]) == 0 and asked == []
-    listed = capsys.readouterr().out.splitlines()
-    assert [line.split(maxsplit=1) for line in listed] == [[one.name, one.says] for one in recipes()]
+    listed = capsys.readouterr().out
+    assert listed.split() == " ".join(f"{one.name} {one.says}" for one in recipes()).split()
+    assert [line[:16].strip() for line in listed.splitlines() if line[0] != " "] == [one.name for one in recipes()]
+    assert max(map(len, listed.splitlines())) <= 80
 
 
 def test_train_makes_a_table(asked, monkeypatch):
