@@ -2,6 +2,17 @@
 
 They look only at Python values (names, shapes, dtypes, numbers), so `torch.compile` and `torch.func.vmap` trace through
 them. What is *inside* a tensor (NaN, an all-padded row) is checked by `mmteach.validate(batch)`.
+
+| name                   | raises unless …                                                                    |
+|------------------------|------------------------------------------------------------------------------------|
+| `number`, `whole`      | it is a number; a whole number of at least so much                                 |
+| `positive`, `between`  | the number is above 0; within bounds                                               |
+| `choice`               | it is one of a few words                                                           |
+| `shape`, `same_shape`  | the tensor has this shape, and is not empty; two tensors have the same             |
+| `floating`             | the tensor holds floating-point numbers                                            |
+| `by_modality`          | it is a dict, not a bare tensor                                                    |
+| `features`             | inputs, masks and present fit the modalities and widths a method was built for     |
+| `blank_absent`         | (raises nothing) puts zeros where a modality is absent                             |
 """
 
 from __future__ import annotations
@@ -12,14 +23,30 @@ import torch
 from torch import Tensor
 
 
+def number(name: str, value: object) -> None:
+    """Raise for what is plainly no number: words, nothing, a collection; tensors pass."""
+    if value is None or isinstance(value, (str, bytes, list, tuple, dict, set)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+
+
+def whole(name: str, value: object, at_least: int | None = None) -> None:
+    """Raise unless `value` is a whole number (Python's or NumPy's), of at least so much where a bound is given."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if at_least is not None and not value >= at_least:  # type: ignore[operator]
+        raise ValueError(f"{name} must be at least {at_least}, got {value}")
+
+
 def positive(name: str, value: float | Tensor) -> None:
     """Raise unless a Python number is above zero; tensors (a learned temperature) pass, see `mmteach.validate`."""
+    number(name, value)
     if not isinstance(value, Tensor) and not value > 0:
         raise ValueError(f"{name} must be above 0, got {value}")
 
 
 def between(name: str, value: float | Tensor, low: float, high: float) -> None:
     """Raise unless low ≤ value ≤ high; tensors pass."""
+    number(name, value)
     if not isinstance(value, Tensor) and not low <= value <= high:
         raise ValueError(f"{name} must be between {low} and {high}, got {value}")
 
@@ -42,17 +69,28 @@ def shape(name: str, tensor: Tensor, *expected: int | str) -> None:
 
 
 def floating(name: str, tensor: Tensor) -> None:
-    """Raise unless the tensor holds floating-point numbers."""
+    """Raise unless it is a tensor of floating-point numbers."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{name} must be a tensor, got {type(tensor).__name__}")
     if not tensor.is_floating_point():
         raise TypeError(f"{name} must hold floating-point numbers, got {tensor.dtype}")
 
 
 def same_shape(name: str, tensor: Tensor, other_name: str, other: Tensor) -> None:
-    """Raise unless both tensors have the same shape."""
+    """Raise unless both are tensors of the same shape."""
+    for each, given in ((name, tensor), (other_name, other)):
+        if not isinstance(given, Tensor):
+            raise TypeError(f"{each} must be a tensor, got {type(given).__name__}")
     if tensor.shape != other.shape:
         raise ValueError(
             f"{name} and {other_name} must have the same shape, got {tuple(tensor.shape)} and {tuple(other.shape)}"
         )
+
+
+def by_modality(name: str, columns: object) -> None:
+    """Raise for the commonest mistake, a bare tensor or a list in the place of a dict by modality."""
+    if isinstance(columns, (Tensor, list, tuple)):
+        raise TypeError(f"{name} must be a dict by modality, got {type(columns).__name__}")
 
 
 def features(
@@ -69,6 +107,8 @@ def features(
     masks:   by modality, bool (B, T_m), only where `steps` is True
     present: by modality, bool (B,)
     """
+    for what, columns in (("inputs", inputs), ("masks", masks), ("present", present)):
+        by_modality(what, columns)
     for m in dims:
         if m not in inputs:
             raise ValueError(
@@ -95,6 +135,8 @@ def features(
             if m not in dims:
                 raise ValueError(f"{what} names the unknown modality {m!r}: expected some of {sorted(dims)}")
             expected_shape = tuple(inputs[m].shape[:2]) if what == "masks" else (len(inputs[m]),)
+            if not isinstance(mask, Tensor):
+                raise TypeError(f"{what}[{m!r}] must be a bool tensor, got {type(mask).__name__}")
             if mask.dtype != torch.bool or tuple(mask.shape) != expected_shape:
                 raise ValueError(
                     f"{what}[{m!r}] must be bool with shape {expected_shape} (True = real), "

@@ -45,6 +45,7 @@ def pairwise_loss(
     >>> round(pairwise_loss(clip_loss, {"image": x, "text": x, "audio": x}, 10.0).item(), 4)  # three pairs at ln 4
     4.1589
     """
+    _check.by_modality("embeddings", embeddings)
     present = present or {}
     if len(embeddings) < 2:
         raise ValueError(f"embeddings needs two modalities or more, got {sorted(embeddings)}")
@@ -56,6 +57,8 @@ def pairwise_loss(
             if m not in embeddings:
                 raise ValueError(f"{what} names the unknown modality {m!r}: expected some of {sorted(embeddings)}")
 
+    for m, x in embeddings.items():
+        _check.shape(f"embeddings[{m!r}]", x, "B", "D")
     sizes = {m: len(x) for m, x in embeddings.items()}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"embeddings must have the same batch size, got {sizes}")

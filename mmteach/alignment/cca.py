@@ -39,7 +39,7 @@ class CCA:
 
     Beware: with no more examples than dimensions every training correlation is 1 and says nothing. Look at `score` on
     examples that were held out. Work in float64 where S may be nearly singular; the dtype is the input's (float32 at least).
-    NaN in the input gives an error from the eigenvalue routine or NaN: see `mmteach.validate`.
+    An example with NaN or infinity is an error.
 
     Hotelling 1936, Relations Between Two Sets of Variates; Vinod 1976, Canonical Ridge and Econometrics of Joint Production.
 
@@ -54,8 +54,7 @@ class CCA:
     """
 
     def __init__(self, components: int = 1, ridge: float = 0.0) -> None:
-        if components < 1:
-            raise ValueError(f"components must be at least 1, got {components}")
+        _check.whole("components", components, at_least=1)
         _check.between("ridge", ridge, 0, float("inf"))
         self.components = components
         self.ridge = ridge
@@ -63,7 +62,8 @@ class CCA:
     def fit(self, x: Tensor, y: Tensor, *, present: Tensor | None = None) -> CCA:
         """Find the canonical weights from x (B, Dx) and y (B, Dy), B ≥ 2; present: bool (B,), False = the pair does not count.
 
-        Errors: ValueError for batch sizes that differ, fewer than two examples, more components than dimensions.
+        Errors: ValueError for batch sizes that differ, fewer than two examples that are there, numbers that are not
+        finite, more components than dimensions.
         """
         x, y, there = pair(x, y, present, ("x", "y"), same_width=False, at_least=2)
         if self.components > min(x.shape[1], y.shape[1]):
@@ -71,6 +71,14 @@ class CCA:
                 f"components must be at most {min(x.shape[1], y.shape[1])}, the smaller of the widths of x ({x.shape[1]}) "
                 f"and y ({y.shape[1]}), got {self.components}"
             )
+        if there.sum() < 2:
+            raise ValueError(f"present must leave two examples or more, got {int(there.sum())} of {len(there)}")
+        for name, values in (("x", x), ("y", y)):
+            bad = (~torch.isfinite(values).all(1)).nonzero().flatten().tolist()
+            if bad:
+                raise ValueError(
+                    f"{name} must be finite, got NaN or infinity in {len(bad)} examples, first in {bad[0]}"
+                )
         self.mean_x, self.mean_y = x[there].mean(0), y[there].mean(0)
         x, count = centred(x, there)
         y, _ = centred(y, there)

@@ -99,7 +99,8 @@ def info_nce(
 
     query: (B, D);  key: (K, D) with K ≥ B: the batch's own, those of other processes, or a queue
     scale: 1 / temperature, above 0;  bias: added to every score, which changes nothing (a softmax does not see it)
-    match: whole numbers (B,), the key of each query; unless given, query i belongs to key i
+    match: whole numbers (B,) from 0 to K − 1, the key of each query; unless given, query i belongs to key i. A query whose
+        key is not among the candidates costs nothing
     query_present: bool (B,), False = this query does not count;  key_present: bool (K,), False = this key is no candidate
     ignore: bool (B, K), True = not to be counted as a negative; a query's match always counts
     targets: (B, K) weights ≥ 0 of the right answers instead of the match alone; each row is scaled to sum to 1 over the

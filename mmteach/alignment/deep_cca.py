@@ -89,6 +89,7 @@ def deep_cca_loss(
     """
     rho = canonical_correlations(x, y, ridge=ridge, present=present)
     if components is not None:
+        _check.whole("components", components)
         if not 1 <= components <= len(rho):
             raise ValueError(
                 f"components must be from 1 to {len(rho)}, the smaller of the widths of x ({x.shape[1]}) and y ({y.shape[1]}), "
@@ -120,13 +121,17 @@ def gcca_loss(views: Mapping[str, Tensor], *, ridge: float = 1e-3, components: i
     >>> round(gcca_loss({"image": x, "text": -x, "audio": 2 * x}, ridge=1e-12).item(), 6)
     -3.0
     """
+    _check.by_modality("views", views)
     if len(views) < 2:
         raise ValueError(f"views needs two modalities or more, got {sorted(views)}")
     _check.positive("ridge", ridge)
+    for name, x in views.items():
+        _check.shape(f"views[{name!r}]", x, "B", "D")
     first = next(iter(views))
     narrowest = min(x.shape[-1] for x in views.values())
     if components is None:
         components = narrowest
+    _check.whole("components", components)
     if not 1 <= components <= narrowest:
         raise ValueError(f"components must be from 1 to {narrowest}, the smallest width of the views, got {components}")
 
@@ -137,6 +142,7 @@ def gcca_loss(views: Mapping[str, Tensor], *, ridge: float = 1e-3, components: i
         )
         x, count = centred(x, there)
         factor = torch.linalg.cholesky(_covariance(x, count, ridge))
+        # H_v up to a rotation of its columns (Cholesky in place of the root), which leaves H_v H_vᵀ as it is
         whitened.append(torch.linalg.solve_triangular(factor, x.T, upper=False).T)  # (B, D_v)
     h = torch.cat(whitened, dim=1)  # (B, ΣD)
     return -torch.linalg.eigvalsh(matmul(h.T, h) / (count - 1))[-components:].sum()

@@ -39,7 +39,7 @@ def distillation_loss(
 
     student, teacher: logits (B, C); the student sees e.g. the audio, the teacher saw the image of the same example
     temperature: τ above 0: the higher, the more the teacher's second choices count
-    labels: whole numbers (B,), where there are any;  label_weight: w in [0, 1]
+    labels: whole numbers (B,), where there are any, anything where not present;  label_weight: w in [0, 1]
     present: bool (B,), False = the example lacks one of the modalities and does not count
     Returns a scalar; 0 where no example counts. No gradient flows into the teacher.
 
@@ -59,7 +59,9 @@ def distillation_loss(
     if labels is None:
         return soft
     _check.shape("labels", labels, len(student))
-    hard = mean_over(F.cross_entropy(student, labels, reduction="none"), there)
+    if labels.is_floating_point():
+        raise TypeError(f"labels must hold whole numbers, got {labels.dtype}")
+    hard = mean_over(F.cross_entropy(student, labels.long().masked_fill(~there, 0), reduction="none"), there)
     return (1 - label_weight) * soft + label_weight * hard
 
 

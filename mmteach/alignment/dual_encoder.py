@@ -57,6 +57,9 @@ class DualEncoder(nn.Module):
         if len(encoders) < 2:
             raise ValueError(f"encoders needs two modalities or more, got {sorted(encoders)}")
         _check.positive("dim", dim)
+        for m, encoder in encoders.items():
+            if not hasattr(encoder, "dim"):
+                raise TypeError(f"encoders[{m!r}] must have an attribute dim, its output's width; {encoder} has none")
         self.dim = dim
         self.encoders = nn.ModuleDict(encoders)
         widths = {m: cast(int, e.dim) for m, e in encoders.items()}
@@ -80,6 +83,8 @@ class DualEncoder(nn.Module):
         masks: Mapping[str, Tensor] | None = None,
         present: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
+        for what, given in (("inputs", inputs), ("masks", masks), ("present", present)):
+            _check.by_modality(what, given)
         masks, present = dict(masks or {}), present or {}
         self._check_names(inputs, masks, present)
         inputs = _check.blank_absent(inputs, present)

@@ -58,6 +58,8 @@ def masked_token_loss(logits: Tensor, tokens: Tensor, hidden: Tensor) -> Tensor:
     _check.floating("logits", logits)
     rows, steps, words = logits.shape
     _check.shape("tokens", tokens, rows, steps)
+    if tokens.is_floating_point():
+        raise TypeError(f"tokens must hold whole numbers, got {tokens.dtype}")
     flags("hidden", hidden, rows, steps)
     flat = hidden.flatten()
     logits = full_precision(logits).reshape(-1, words).masked_fill(~flat[:, None], 0)
@@ -145,6 +147,9 @@ class MaskedMultimodalModel(nn.Module):
         for name, given in (("outputs", outputs), ("steps", steps)):
             if set(given) != set(dims):
                 raise ValueError(f"{name} must name the modalities of dims, {sorted(dims)}, got {sorted(given)}")
+        _check.whole("dim", dim, at_least=1)
+        _check.whole("layers", layers, at_least=1)
+        _check.whole("heads", heads, at_least=1)
         if dim % heads:
             raise ValueError(f"dim must be a multiple of heads, got dim={dim} and heads={heads}")
         self.dims, self.steps, self.dim = dict(dims), dict(steps), dim
@@ -168,6 +173,7 @@ class MaskedMultimodalModel(nn.Module):
     ) -> Tensor:
         """The transformer's output (B, 1 + ΣT, dim), the summary first, then the modalities in the order of `dims`."""
         _check.features(inputs, self.dims, steps=True, masks=masks, present=present)
+        _check.by_modality("hidden", hidden)
         hidden, masks, present = hidden or {}, masks or {}, present or {}
         size = len(next(iter(inputs.values())))
         tokens = [self.summary.expand(size, 1, self.dim)]

@@ -87,7 +87,7 @@ def momentum_update(slow: nn.Module, model: nn.Module, decay: float = 0.995) -> 
     θ_slow ← decay · θ_slow + (1 − decay) · θ
 
     slow: made by `momentum_copy(model)`;  decay: in [0, 1]; 0.995 averages over about the last 200 steps
-    Errors: ValueError where the two have different parameters, or decay outside [0, 1].
+    Errors: ValueError where the two have parameters of different names or shapes, or decay outside [0, 1].
 
     He et al. 2020, Momentum Contrast for Unsupervised Visual Representation Learning.
 
@@ -102,6 +102,8 @@ def momentum_update(slow: nn.Module, model: nn.Module, decay: float = 0.995) -> 
     ours, theirs = dict(slow.named_parameters()), dict(model.named_parameters())
     if ours.keys() != theirs.keys():
         raise ValueError(f"slow and model must have the same parameters, got {sorted(ours)} and {sorted(theirs)}")
+    for name, parameter in ours.items():
+        _check.same_shape(f"slow.{name}", parameter, f"model.{name}", theirs[name])
     for name, parameter in ours.items():
         parameter.lerp_(theirs[name].to(parameter.dtype), 1 - decay)
     for name, buffer in slow.named_buffers():

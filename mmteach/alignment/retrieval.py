@@ -49,6 +49,7 @@ def top_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     tensor([[1, 2]])
     """
     _check.shape("scores", scores, "N", "K")
+    _check.whole("k", k)
     if not 1 <= k <= scores.shape[1]:
         raise ValueError(f"k must be from 1 to {scores.shape[1]}, the number of candidates, got {k}")
     best = scores.topk(k, dim=1)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from mmteach import _check
-from mmteach.alignment._pairs import mean_over, pair
+from mmteach.alignment._pairs import flags, mean_over, pair
 
 
 def translation_loss(translated: Tensor, real: Tensor, *, present: Tensor | None = None) -> Tensor:
@@ -72,6 +72,7 @@ class CyclicTranslation(nn.Module):
         _check.choice("source", source, tuple(dims))
         if len(dims) < 2:
             raise ValueError(f"dims needs two modalities or more, got {sorted(dims)}")
+        _check.whole("dim", dim, at_least=1)
         _check.between("cycle", cycle, 0, float("inf"))
         self.dims = dict(dims)
         self.source = source
@@ -83,12 +84,14 @@ class CyclicTranslation(nn.Module):
         self.back = nn.ModuleDict({m: _two_layers(dims[m], dim, dims[source]) for m in targets})
 
     def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> Tensor:
+        _check.by_modality("inputs", inputs)
         if self.source not in inputs:
             raise ValueError(f"modality {self.source!r}, the source, is missing: got {sorted(inputs)}")
         x = inputs[self.source]
         _check.shape(f"inputs[{self.source!r}]", x, "B", self.dims[self.source])
         if not present or self.source not in present:
             return self.encoder(x)
+        flags(f"present[{self.source!r}]", present[self.source], len(x))
         absent = ~present[self.source][:, None]
         return self.encoder(x.masked_fill(absent, 0)).masked_fill(absent, 0)
 

@@ -34,8 +34,9 @@ def triplet_loss(
     Returns a scalar, the *sum* over the batch as in both papers (divide by B to compare batch sizes); 0 for a batch of one.
     NaN in a pair that is there gives NaN.
 
-    "hardest" fails from a cold start: while the embeddings are random, the hardest negative of every anchor pulls towards one
-    point, and the loss settles at B · 2m with everything there. Train with "all" for the first epochs, then switch.
+    "hardest" can fail from a cold start: while the embeddings are random, the hardest negatives pull everything towards one
+    point. Where all embeddings are the same each hinge costs m, and the loss stays at 2 m B. Train with "all" for the
+    first epochs, then switch.
 
     Errors: ValueError for shapes that differ, an empty batch, margin ≤ 0, another word for `negatives`.
 

@@ -36,7 +36,8 @@ def unimodal_logits(head: nn.Linear, features: Mapping[str, Tensor]) -> dict[str
 
     head:     nn.Linear over all features, concatenated in the order of `features`
     features: by modality, (B, D_m), two or more; Σ D_m = head.in_features
-    Returns logits by modality, each (B, classes).
+    Returns logits by modality, each (B, classes). Raises ValueError for one modality only, widths or batch sizes that do not
+    fit, an empty batch.
     Paper: Peng, Wei, Deng, Wang & Hu 2022, Balanced Multimodal Learning via On-the-fly Gradient Modulation.
 
     >>> head = nn.Linear(3, 2)
@@ -46,6 +47,9 @@ def unimodal_logits(head: nn.Linear, features: Mapping[str, Tensor]) -> dict[str
     True
     """
     _modalities("features", features)
+    batch = len(next(iter(features.values())))
+    for m, h in features.items():
+        _check.shape(f"features[{m!r}]", h, batch, "D")
     widths = {m: h.shape[-1] for m, h in features.items()}
     if sum(widths.values()) != head.in_features:
         raise ValueError(f"features must have {head.in_features} columns together, as the head takes, got {widths}")
@@ -65,6 +69,9 @@ def unimodal_scores(logits: Mapping[str, Tensor], labels: Tensor) -> dict[str, T
     >>> unimodal_scores({"image": torch.tensor([[0.0, 0.0]]), "text": torch.tensor([[9.0, -9.0]])}, torch.tensor([0]))
     {'image': tensor(0.5000), 'text': tensor(1.)}
     """
+    _check.shape("labels", labels, "B")
+    if labels.is_floating_point():
+        raise TypeError(f"labels must hold class numbers, got {labels.dtype}")
     scores = {}
     for m, o in logits.items():
         _check.shape(f"logits[{m!r}]", o, len(labels), "classes")
@@ -80,7 +87,7 @@ def ogm_coefficients(scores: Mapping[str, Tensor], alpha: float = 0.5) -> dict[s
 
     scores: s, a scalar by modality, above 0 (`unimodal_scores`), two or more
     alpha:  α > 0, how hard the brake is pulled
-    Returns a scalar by modality, between 0 and 1.
+    Returns a scalar by modality, between 0 and 1; 1 for all where the scores are all 0 or one of them is NaN.
     Paper: Peng, Wei, Deng, Wang & Hu 2022, Balanced Multimodal Learning via On-the-fly Gradient Modulation.
 
     >>> ogm_coefficients({"audio": torch.tensor(2.0), "image": torch.tensor(1.0)})  # 1 − tanh(.5 · 2)
@@ -88,6 +95,8 @@ def ogm_coefficients(scores: Mapping[str, Tensor], alpha: float = 0.5) -> dict[s
     """
     _modalities("scores", scores)
     _check.positive("alpha", alpha)
+    for m, s in scores.items():
+        _check.floating(f"scores[{m!r}]", s)
     total = torch.stack(list(scores.values())).sum()
     coefficients = {}
     for m, s in scores.items():
@@ -142,6 +151,7 @@ def gradient_blending(train_before: Tensor, train_after: Tensor, valid_before: T
 
     train_before, train_after, valid_before, valid_after: losses, each (K,), K ≥ 2 branches
     Returns (K,). An O_k of 0 counts as very small (its branch takes nearly all); where no G is above 0 all weights are equal.
+    Raises ValueError for one branch only, shapes that differ, a loss that is NaN or infinite.
     Paper: Wang, Tran & Feiszli 2020, What Makes Training Multi-modal Classification Networks Hard?
 
     >>> ones = torch.ones(2)
@@ -155,6 +165,11 @@ def gradient_blending(train_before: Tensor, train_after: Tensor, valid_before: T
         raise ValueError("valid_before must hold two branches or more, got 1: there is nothing to blend")
     for name, loss in losses.items():
         _check.same_shape(name, loss, "valid_before", valid_before)
+    for name, loss in {"valid_before": valid_before, **losses}.items():
+        if not torch.isfinite(loss).all():
+            raise ValueError(
+                f"{name} must be finite, got {loss.tolist()}: a branch whose loss is not finite did not train"
+            )
     generalised = (valid_before - valid_after).clamp_min(0)
     overfitted = (valid_after - train_after) - (valid_before - train_before)
     share = generalised / overfitted.square().clamp_min(torch.finfo(overfitted.dtype).eps)

@@ -7,7 +7,7 @@
 | `alignment`    | how far apart are the two sides of a pair? 0 is perfect                                      |
 | `uniformity`   | how evenly do points cover the sphere? lower is better, −4 t … 0                              |
 
-Every function takes embeddings (N, D) and normalises them to unit length itself.
+Every function takes embeddings (N, D) and normalises them to unit length itself. NaN in one of them gives NaN.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ def _pairs(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     _check.shape("x", x, "N", "D")
     _check.floating("x", x)
     _check.shape("y", y, "N", "D")
+    _check.floating("y", y)
     if x.shape[1] != y.shape[1]:
         raise ValueError(f"x and y must have the same width, got {x.shape[1]} and {y.shape[1]}")
     return normalize(x, dim=1), normalize(y, dim=1)

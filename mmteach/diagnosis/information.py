@@ -21,6 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mmteach import _check
+
 
 class PID(NamedTuple):
     """The four parts of I(X1, X2; Y), in bits: they add up to it, and redundancy + unique1 to I(X1; Y)."""
@@ -95,8 +97,8 @@ def _without_synergy(p: np.ndarray, tolerance: float, steps: int) -> np.ndarray:
     """The q with the pair tables p(x1, y) and p(x2, y) whose I_q(X1, X2; Y) is least: what needs no synergy.
 
     I_q(X1, X2; Y) is the least, over tables r(x1, x2), of Σ_y p(y) KL(q(·, ·|y) ‖ r). Minimise in turn:
-    the best r is the mean Σ_y q, and the best q(·, ·|y) is r scaled to the marginals (`_fit`). Each step lowers a
-    function that is convex in (q, r) jointly, so that the minimum is reached, with an error ≤ KL / steps.
+    the best r is the marginal Σ_y q(·, ·, y), and the best q(·, ·|y) is r scaled to the marginals (`_fit`). Each step lowers
+    a function that is convex in (q, r) jointly, so that the minimum is reached; the error falls at least like 1 / steps.
     """
     rows, columns, p_y = p.sum(1), p.sum(0), p.sum((0, 1))
     q = np.einsum("iy,jy->ijy", rows, columns / np.maximum(p_y, 1e-300))  # X1, X2 independent given y
@@ -120,6 +122,7 @@ def pid(joint: ArrayLike, tolerance: float = 1e-7, steps: int = 20_000) -> PID:
     joint:     p(x1, x2, y), (X1, X2, Y), ≥ 0, summing to 1
     tolerance: stop when a step lowers the minimum by fewer bits than this
     steps:     and at the latest after so many
+    Raises ValueError for a table that is none, tolerance ≤ 0, steps < 1.
     Returns a PID. The minimum is convex and found by alternating minimisation, as a rule within 1e-5 bits.
     Papers: Williams & Beer 2010, Nonnegative Decomposition of Multivariate Information; Bertschinger, Rauh, Olbrich,
     Jost & Ay 2014, Quantifying Unique Information (the measure); Liang et al. 2023, Quantifying & Modeling Multimodal
@@ -133,6 +136,8 @@ def pid(joint: ArrayLike, tolerance: float = 1e-7, steps: int = 20_000) -> PID:
     R 0.00  U1 0.00  U2 0.00  S 1.00
     """
     p = _probabilities("joint", joint, axes=3)
+    _check.positive("tolerance", tolerance)
+    _check.whole("steps", steps, at_least=1)
     both = mutual_information(p.reshape(-1, p.shape[2]))
     first, second = mutual_information(p.sum(1)), mutual_information(p.sum(0))
     # between what the better modality tells, and what both tell or both add up to
@@ -201,6 +206,7 @@ def quantise(features: ArrayLike, clusters: int = 10, seed: int = 0) -> np.ndarr
     x = x[:, None] if x.ndim == 1 else x
     if x.ndim != 2 or not np.isfinite(x).all():
         raise ValueError(f"features must be finite with shape (N,) or (N, D), got shape {x.shape}")
+    _check.whole("clusters", clusters)
     if not 1 <= clusters <= len(x):
         raise ValueError(f"clusters must be between 1 and the number of examples, {len(x)}, got {clusters}")
     return KMeans(clusters, n_init=4, random_state=seed).fit_predict(x).astype(np.int64)
@@ -226,5 +232,8 @@ def estimate_pid(x1: ArrayLike, x2: ArrayLike, y: ArrayLike, clusters: int = 10,
     U1 1.0
     """
     columns: Sequence[np.ndarray] = [np.asarray(x) for x in (x1, x2)]
+    sizes = {"x1": len(columns[0]), "x2": len(columns[1]), "y": len(_codes("y", y))}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"x1, x2 and y must be as many examples, got {sizes}")
     codes = [c if np.issubdtype(c.dtype, np.integer) else quantise(c, clusters, seed) for c in columns]
     return pid(joint_table(*codes, y))

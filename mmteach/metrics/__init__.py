@@ -11,6 +11,7 @@
 | `auc`                                  | scores of a rare class: the chance that a positive outranks a negative             |
 | `calibration_error`                    | does "90 % sure" come true 90 % of the time?                                       |
 | `bleu`                                 | captions and translations, 0 to 100                                                |
+| `rouge_l`                              | captions and summaries: the longest common subsequence of words, 0 to 1            |
 | `word_error_rate`, `character_error_rate` | transcripts; can pass 1                                                         |
 | `vqa_accuracy`                         | answers against those of several people                                            |
 | `mean_interval`                        | a result over seeds: mean and 95 % interval                                        |
@@ -20,7 +21,7 @@
 from mmteach.metrics.classification import accuracy, auc, balanced_accuracy, calibration_error, macro_f1
 from mmteach.metrics.retrieval import mean_average_precision, mean_reciprocal_rank, median_rank, recall_at_k
 from mmteach.metrics.seeds import Difference, Interval, mean_interval, paired_difference
-from mmteach.metrics.text import bleu, character_error_rate, vqa_accuracy, word_error_rate
+from mmteach.metrics.text import bleu, character_error_rate, rouge_l, vqa_accuracy, word_error_rate
 
 __all__ = [
     "Difference",
@@ -38,6 +39,7 @@ __all__ = [
     "median_rank",
     "paired_difference",
     "recall_at_k",
+    "rouge_l",
     "vqa_accuracy",
     "word_error_rate",
 ]

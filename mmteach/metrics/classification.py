@@ -23,12 +23,19 @@ def _classes(name: str, values: Tensor | ArrayLike) -> np.ndarray:
     """Class numbers (B,), from class numbers or from logits (B, classes)."""
     array = torch.as_tensor(values).detach().cpu()
     if array.ndim == 2 and array.is_floating_point():
+        _no_nan(name, array)
         array = array.argmax(1)
     if array.ndim != 1 or array.is_floating_point() or len(array) == 0:
         raise ValueError(
             f"{name} must be class numbers (B,) or logits (B, classes), got {array.dtype} with shape {tuple(array.shape)}"
         )
     return array.numpy()
+
+
+def _no_nan(name: str, array: Tensor) -> None:
+    if array.isnan().any():
+        rows = array.isnan().flatten(1).any(1) if array.ndim > 1 else array.isnan()
+        raise ValueError(f"{name} must not be NaN, but example {int(rows.nonzero()[0])} is: the model did not train")
 
 
 def _both(predictions: Tensor | ArrayLike, targets: Tensor | ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -99,6 +106,7 @@ def auc(scores: Tensor | ArrayLike, targets: Tensor | ArrayLike) -> float:
     t = _classes("targets", targets)
     if s.ndim not in (1, 2) or len(s) != len(t):
         raise ValueError(f"scores must have shape ({len(t)},) or ({len(t)}, classes), got {tuple(s.shape)}")
+    _no_nan("scores", s)
     classes = 2 if s.ndim == 1 else s.shape[1]
     missing = sorted(set(range(classes)) - set(t.tolist()))
     if missing:
@@ -125,9 +133,14 @@ def calibration_error(probabilities: Tensor, targets: Tensor, bins: int = 15) ->
     from torchmetrics.functional.classification import multiclass_calibration_error
 
     _check.shape("probabilities", probabilities, "B", "classes")
+    _check.floating("probabilities", probabilities)
     _check.shape("targets", targets, len(probabilities))
+    _classes("targets", targets)
     _check.positive("bins", bins)
+    _no_nan("probabilities", probabilities)
     if (probabilities < 0).any() or ((probabilities.sum(1) - 1).abs() > 1e-3).any():
         raise ValueError("probabilities must be ≥ 0 and sum to 1 in every row: softmax the logits first")
     classes = probabilities.shape[1]
+    if targets.min() < 0 or targets.max() >= classes:
+        raise ValueError(f"targets must be from 0 to {classes - 1}, got {int(targets.min())} to {int(targets.max())}")
     return multiclass_calibration_error(probabilities.detach(), targets, num_classes=classes, n_bins=bins).item()

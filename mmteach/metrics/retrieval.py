@@ -58,6 +58,7 @@ def recall_at_k(scores: Tensor, k: int = 1, relevant: Tensor | None = None) -> f
     """
     from torchmetrics.functional.retrieval import retrieval_recall
 
+    _check.whole("k", k)
     if k < 1:
         raise ValueError(f"k must be 1 or more, got {k}")
     places, relevant = _places(scores, relevant)

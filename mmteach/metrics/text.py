@@ -1,11 +1,16 @@
-"""Text metrics, over sacrebleu and jiwer: what was written against what people wrote.
+"""Text metrics, over sacrebleu, torchmetrics and jiwer: what was written against what people wrote.
 
 | name                   | when to use it                                           |
 |------------------------|----------------------------------------------------------|
 | `bleu`                 | captions and translations, 0 to 100                      |
+| `rouge_l`              | captions and summaries, 0 to 1; word order, with gaps    |
 | `word_error_rate`      | transcripts of sentences; can pass 1                     |
 | `character_error_rate` | transcripts of words and digits; can pass 1              |
 | `vqa_accuracy`         | short answers against those of several people            |
+
+Papers on captions also report CIDEr (Vedantam, Zitnick & Parikh 2015, CIDEr: Consensus-based Image Description
+Evaluation), which weighs n-grams by how rare they are in all references. It is not here: no library that we can lean on
+computes it without further programs.
 """
 
 from __future__ import annotations
@@ -19,6 +24,15 @@ def _texts(name: str, texts: Sequence[str]) -> list[str]:
     if isinstance(texts, str) or not texts or not all(isinstance(t, str) for t in texts):
         raise ValueError(f"{name} must be a list of one or more strings, got {texts!r}")
     return list(texts)
+
+
+def _references(said: list[str], references: Sequence[str | Sequence[str]]) -> list[list[str]]:
+    """A list of one or more references for each candidate."""
+    if isinstance(references, str):
+        raise ValueError(f"references must be a list with an entry for each candidate, got the string {references!r}")
+    if len(references) != len(said):
+        raise ValueError(f"references must have an entry for each of the {len(said)} candidates, got {len(references)}")
+    return [[r] if isinstance(r, str) else _texts(f"references[{i}]", r) for i, r in enumerate(references)]
 
 
 def bleu(candidates: Sequence[str], references: Sequence[str | Sequence[str]]) -> float:
@@ -37,13 +51,32 @@ def bleu(candidates: Sequence[str], references: Sequence[str | Sequence[str]]) -
     from sacrebleu import corpus_bleu
 
     said = _texts("candidates", candidates)
-    if len(references) != len(said):
-        raise ValueError(f"references must have an entry for each of the {len(said)} candidates, got {len(references)}")
-    lists = [[r] if isinstance(r, str) else _texts(f"references[{i}]", r) for i, r in enumerate(references)]
+    lists = _references(said, references)
     most = max(map(len, lists))
     # the n-th reference of every example; where it has fewer, None, which sacrebleu passes over
     streams = [[r[n] if n < len(r) else None for r in lists] for n in range(most)]
     return float(corpus_bleu(said, streams).score)  # type: ignore[arg-type]
+
+
+def rouge_l(candidates: Sequence[str], references: Sequence[str | Sequence[str]]) -> float:
+    """ROUGE-L: mean over examples of F1 = 2PR / (P + R), P = LCS / words said, R = LCS / words of the reference.
+
+    LCS is the length of the longest common subsequence of words: the same words in the same order, with gaps allowed.
+
+    candidates: one sentence an example
+    references: for each candidate one sentence or several, of which the one with the best F1 counts
+    Returns a number between 0 and 1. Small letters and digits of English alone are words: a Chinese sentence scores 0.
+    Counted by torchmetrics.
+    Paper: Lin 2004, ROUGE: A Package for Automatic Evaluation of Summaries.
+
+    >>> round(rouge_l(["a red square"], ["a square that is red"]), 6)  # "a … square": P = 2/3, R = 2/5
+    0.5
+    """
+    from torchmetrics.functional.text import rouge_score
+
+    said = _texts("candidates", candidates)
+    lists = _references(said, references)
+    return float(rouge_score(said, lists, accumulate="best", rouge_keys="rougeL")["rougeL_fmeasure"])
 
 
 def _transcripts(said: Sequence[str], truth: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -97,7 +130,7 @@ def vqa_accuracy(answers: Sequence[str], people: Sequence[Sequence[str]]) -> flo
     Returns a number between 0 and 1.
     Paper: Antol, Agrawal, Lu, Mitchell, Batra, Zitnick & Parikh 2015, VQA: Visual Question Answering.
 
-    >>> round(vqa_accuracy(["red"], [["red"] * 2 + ["blue"] * 8]), 6)  # 2 of 10 leave one out, (2 · ⅓ + 8 · ⅔) / 10
+    >>> round(vqa_accuracy(["red"], [["red"] * 2 + ["blue"] * 8]), 6)  # two leave 1 match, eight 2: (2 · ⅓ + 8 · ⅔) / 10
     0.6
     """
     given = _texts("answers", answers)

@@ -31,6 +31,7 @@ def task_gradients(losses: Tensor | Sequence[Tensor], parameters: Iterable[nn.Pa
     parameters: the shared ones, in any order (frozen ones are passed over); one that a task does not use gives zeros
     Returns (T, P), P the number of numbers in all parameters. The graph is kept, so that `losses.sum().backward()` can
     still give the heads their gradients. It costs T backward passes.
+    Raises ValueError for losses that are no scalars or have no graph, and where no parameter requires a gradient.
 
     >>> theta = nn.Parameter(torch.tensor([1.0, 2.0]))
     >>> task_gradients([theta.sum(), (theta**2).sum()], [theta])
@@ -38,6 +39,8 @@ def task_gradients(losses: Tensor | Sequence[Tensor], parameters: Iterable[nn.Pa
             [2., 4.]])
     """
     kept = _parameters(parameters)
+    if isinstance(losses, Tensor):
+        _check.shape("losses", losses, "T")
     losses = list(losses)
     if not losses:
         raise ValueError("losses must hold one scalar a task, got none")
@@ -45,6 +48,10 @@ def task_gradients(losses: Tensor | Sequence[Tensor], parameters: Iterable[nn.Pa
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             came = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
             raise ValueError(f"losses[{t}] must be a scalar tensor, got {came}: take its mean first")
+        if not loss.requires_grad:
+            raise ValueError(
+                f"losses[{t}] has no graph to go back through: it was detached, or made under torch.no_grad()"
+            )
     rows = []
     for loss in losses:
         gradients = torch.autograd.grad(loss, kept, retain_graph=True, materialize_grads=True)

@@ -24,14 +24,30 @@ from mmteach import _check
 
 
 def _by_task(x: Tensor | Mapping[str, Tensor], tasks: Sequence[str]) -> dict[str, Tensor]:
-    """An input a task: the same tensor for all, or the one the dict has for each."""
+    """An input a task: the same tensor for all, or the one the dict has for each; none of them empty."""
     if isinstance(x, Tensor):
+        _not_empty("x", x)
         return dict.fromkeys(tasks, x)
+    if not isinstance(x, Mapping):
+        raise TypeError(f"x must be a tensor or a dict with one for each task, got {type(x).__name__}")
     if sorted(x) != sorted(tasks):
         raise ValueError(
             f"x must be a tensor, or hold one tensor for each of the tasks {sorted(tasks)}, got {sorted(x)}"
         )
+    for task in tasks:
+        _not_empty(f"x[{task!r}]", x[task])
     return {task: x[task] for task in tasks}
+
+
+def _not_empty(name: str, x: Tensor) -> None:
+    if 0 in x.shape:
+        raise ValueError(f"{name} is empty: shape {tuple(x.shape)}")
+
+
+def _same_widths(outputs: list[Tensor]) -> None:
+    """Raise unless all experts put out the same shape."""
+    for e, output in enumerate(outputs):
+        _check.same_shape(f"the output of expert {e}", output, "that of expert 0", outputs[0])
 
 
 def _heads(heads: Mapping[str, nn.Module]) -> nn.ModuleDict:
@@ -51,6 +67,7 @@ class _Gate(nn.Module):
     def forward(self, x: Tensor, experts: list[Tensor]) -> Tensor:
         x = x.flatten(1)
         _check.shape("x, flattened for the gate,", x, "B", self.dim)
+        _same_widths(experts)
         weights = torch.softmax(self.score(x), dim=1)  # (B, E)
         return (weights.unsqueeze(2) * torch.stack(experts, dim=1)).sum(1)  # (B, E, H) → (B, H)
 
@@ -79,10 +96,10 @@ class HardSharing(nn.Module):
         return self.trunk.parameters()
 
     def forward(self, x: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
+        inputs = _by_task(x, list(self.heads))
         if isinstance(x, Tensor):  # one pass through the trunk serves every task
             h = self.trunk(x)
             return {task: head(h) for task, head in self.heads.items()}
-        inputs = _by_task(x, list(self.heads))
         return {task: head(self.trunk(inputs[task])) for task, head in self.heads.items()}
 
 
@@ -140,8 +157,8 @@ class CGC(nn.Module):
     heads:  by task, module (B, H) → (B, classes); two tasks or more
     forward(x): x (B, …), or an input a task → outputs by task
     Parameters: experts + heads + Σ_t (dim + 1)(E_shared + E_t) for the gates.
-    Paper: Tang, Liu, Zhao & Gong 2020, Progressive Layered Extraction (PLE): A Novel Multi-Task Learning Model for
-    Personalized Recommendations.
+    Paper: Tang, Liu, Zhao & Gong 2020, Progressive Layered Extraction (PLE): A Novel Multi-Task Learning (MTL)
+    Model for Personalized Recommendations.
 
     >>> model = CGC(4, [nn.Linear(4, 3)], {t: [nn.Linear(4, 3)] for t in "ab"}, {t: nn.Linear(3, 2) for t in "ab"})
     >>> tuple(model(torch.zeros(5, 4))["b"].shape)

@@ -13,6 +13,7 @@
 
 T tasks, two or more; every function is pure. What is learned (s) or remembered (past losses) is passed in, so that
 nothing is hidden: s is a tensor with requires_grad=True that an optimiser of yours updates.
+NaN in a loss gives NaN wherever its value counts.
 """
 
 from __future__ import annotations

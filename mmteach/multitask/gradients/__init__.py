@@ -6,7 +6,7 @@ Write g_t for row t, ḡ for their mean, K = G Gᵀ for all their dot products (
 |---------------|-----------------------|-------------------------------------------------|--------------------|-------------|
 | `pcgrad`      | `surgery.py`          | Σ of the g_t, less what conflicts               | for two tasks      | like a sum  |
 | `mgda`        | `common_descent.py`   | the shortest Σ α_t g_t, α on the simplex        | yes                | ≤ every g_t |
-| `cagrad`      | `conflict_averse.py`  | best for the worst-off task within c‖ḡ‖ of ḡ    | for large c        | like a mean |
+| `cagrad`      | `conflict_averse.py`  | best for the worst-off task within c‖ḡ‖ of ḡ    | for c ≥ 1          | like a mean |
 | `imtl_g`      | `equal_projection.py` | Σ α_t g_t with equal projections on every g_t   | unless Σ v is < 0  | like a mean |
 | `config`      | `equal_projection.py` | equal cosine with every g_t                     | yes                | like a sum  |
 | `aligned_mtl` | `balanced.py`         | ḡ after all singular values were made the least | no                 | ≤ the mean  |
@@ -19,8 +19,9 @@ Write g_t for row t, ḡ for their mean, K = G Gᵀ for all their dot products (
 that returns a sum takes steps T times as long as one that returns a mean, so compare them at their own best learning rates.
 
 Every method needs two tasks or more, takes float32, float64 or bfloat16 and gives the same back. Zero gradients never
-give NaN. `pcgrad`, `imtl_g`, `config` and `aligned_mtl` are plain tensor code (torch.func.vmap works); the others solve
-a T × T problem on the CPU in float64, which is fast because T is small.
+give NaN; a gradient that is NaN or infinite gives NaN from plain tensor code and ValueError from the others.
+`pcgrad`, `imtl_g`, `config` and `aligned_mtl` are plain tensor code (torch.func.vmap works); the others solve a T × T
+problem on the CPU in float64, which is fast because T is small.
 """
 
 from mmteach.multitask.gradients.balanced import aligned_mtl
