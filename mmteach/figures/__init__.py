@@ -12,6 +12,7 @@
 | `resolution`      | one sound through several windows                                  |
 | `information`     | redundancy, uniques and synergy as bars                            |
 | `beliefs`         | a model's probabilities over the classes                            |
+| `timeline`        | a field's history: years to scale, a row of text an event            |
 | `canvas`          | an empty figure in the course's look, for a chapter's own drawings  |
 | `describe`        | a figure with its alt text, to stand as a cell's last line          |
 | `show`            | a picture in the middle of a cell                                   |
@@ -23,11 +24,13 @@ from mmteach.figures.concepts import information, resolution
 from mmteach.figures.moving import MovingPicture, moving
 from mmteach.figures.samples import as_picture, beliefs, film_strip, picture_grid, sound
 from mmteach.figures.style import COLOURS, MARKERS, PALETTE, Picture, canvas, describe, show, style, use_style
+from mmteach.figures.timeline import Event, timeline
 
 __all__ = [
     "COLOURS",
     "MARKERS",
     "PALETTE",
+    "Event",
     "MovingPicture",
     "Picture",
     "as_picture",
@@ -45,5 +48,6 @@ __all__ = [
     "show",
     "sound",
     "style",
+    "timeline",
     "use_style",
 ]

@@ -4,6 +4,8 @@
 |------------------------|-------------------------------------------------------------------------|---------------|
 | `spectrogram_explorer` | speaks a word, changes window and mel bands, hears what is kept          | `spectrogram` |
 | `token_explorer`       | writes a text and watches it become padded numbers                       | `tokens`      |
+| `noise_explorer`       | makes picture and sound worse and watches what each model believes      | `noise`       |
+| `noise_view`           | the same as one still figure                                            | `noise`       |
 | `information_explorer` | drags a joint distribution and watches redundancy, uniques and synergy   | `information` |
 
 Every control has a label in words and works from the keyboard. Only what both ipywidgets 7 and 8 know is used, because
@@ -11,7 +13,8 @@ Colab has 7. Beside each widget a chapter draws a static figure that carries the
 """
 
 from mmteach.widgets.information import information_explorer
+from mmteach.widgets.noise import noise_explorer, noise_view
 from mmteach.widgets.spectrogram import spectrogram_explorer
 from mmteach.widgets.tokens import token_explorer
 
-__all__ = ["information_explorer", "spectrogram_explorer", "token_explorer"]
+__all__ = ["information_explorer", "noise_explorer", "noise_view", "spectrogram_explorer", "token_explorer"]
