@@ -211,11 +211,12 @@ def pad(waveforms: Sequence[Tensor], length: int | None = None) -> tuple[Tensor,
     return padded, lengths
 
 
-def add_noise(waveform: Tensor, snr: float, generator: torch.Generator | None = None) -> Tensor:
+def add_noise(waveform: Tensor, snr: float | Tensor, generator: torch.Generator | None = None) -> Tensor:
     """The sound with white noise added, `snr` dB below it: (B, S) → (B, S).
 
     y = x + ε · σ,   ε ~ N(0, 1),   σ² = mean(x²) / 10^(snr / 10)
 
+    snr: in dB, one number, or one a waveform (B, 1)
     mean(x²) is taken over each whole waveform, silence included. At 0 dB noise and speech have equal power; below, the
     noise is louder.
     """

@@ -198,6 +198,15 @@ def test_noise_has_the_asked_power(snr: float) -> None:
     assert torch.equal(noisy, audio.add_noise(waveform, snr, torch.Generator().manual_seed(0)))
 
 
+def test_noise_of_one_power_a_waveform() -> None:
+    waveform = torch.cat([tone(440, amplitude=0.1), tone(440, amplitude=0.5), tone(300)])
+    snr = torch.tensor([[-10.0], [20.0], [float("inf")]])
+    noise = audio.add_noise(waveform, snr, torch.Generator().manual_seed(0)) - waveform
+    measured = 10 * torch.log10(waveform[:2].square().mean(1) / noise[:2].square().mean(1))
+    assert measured.tolist() == pytest.approx([-10, 20], abs=0.2)
+    assert not noise[2].any()
+
+
 def test_resample_keeps_a_tone_and_removes_what_would_alias() -> None:
     at_22050 = torch.arange(22050) / 22050
     low = audio.resample(torch.sin(2 * math.pi * 500 * at_22050), 22050)
