@@ -93,7 +93,7 @@ def execute(
         timeout=None,
         startup_timeout=120,
         record_timing=False,
-        store_widget_state=False,
+        store_widget_state=True,  # an Output widget needs its state to write into; no state gets into the notebook
         coalesce_streams=True,
         extra_arguments=["--log-level=ERROR"],
         shutdown_kernel="immediate",

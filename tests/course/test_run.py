@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from mmteach.cli import main
-from mmteach.course.execute import Execution, Failure, _line
+from mmteach.course.execute import Execution, Failure, _line, execute
 from mmteach.course.paths import Course, CourseError, choose, find_course, write_whole
 from mmteach.course.run import _page, summary
 from mmteach.course.verify import counts, wilson
@@ -85,6 +85,16 @@ def test_cells_run_in_the_notebooks_folder_with_this_python(notebook, course):
         "01_where", f"import sys\nassert open('near.txt').read() == 'here'\nassert sys.executable == {sys.executable!r}"
     )
     assert main(["run", "1"]) == 0
+
+
+def test_what_is_shown_inside_a_widget_stays_there(notebook):
+    path = notebook(
+        "01_widget", "import ipywidgets\nout = ipywidgets.Output()\nwith out:\n    print('inside')\nprint('outside')"
+    )
+    page = nbformat.read(path, as_version=4)
+    assert execute(page, path.parent).failure is None
+    assert [output.text for output in page.cells[1].outputs] == ["outside\n"]
+    assert "widgets" not in page.metadata
 
 
 @pytest.mark.parametrize("arguments", [["run", "9"], ["run", "start"], ["build", "04"], ["verify", "00", "9"]])
