@@ -46,9 +46,11 @@ def slugs(text):
 
 
 def links(text):
-    """(is a picture, words, address) of every link."""
+    """(is a picture, words, address) of every link, and of every picture that is given a width."""
     prose = re.sub(r"^```(?!\{).*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    return re.findall(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", prose)
+    sized = re.findall(r'<(img) src="([^"]+)" width="\d+" alt="([^"]*)">', prose)
+    assert len(sized) == prose.count("<img"), "a picture without alt text"
+    return re.findall(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", prose) + [(img, alt, src) for img, src, alt in sized]
 
 
 @every_page
