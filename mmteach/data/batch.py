@@ -33,6 +33,13 @@ class Batch:
     info: dict[str, Sequence] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for kind in ("inputs", "targets", "masks", "present", "info"):
+            columns = getattr(self, kind)
+            if not isinstance(columns, dict):
+                raise TypeError(f"{kind} must be a dict of columns by name, got {type(columns).__name__}")
+            for name, column in columns.items():
+                if not hasattr(column, "__len__") or (isinstance(column, Tensor) and column.ndim == 0):
+                    raise TypeError(f"{kind}[{name!r}] must have the examples along its first axis, got {column!r}")
         sizes = {f"{kind}[{name!r}]": len(column) for kind, name, column in self._columns()}
         if not any(kind == "inputs" for kind, _, _ in self._columns()):
             raise ValueError("a Batch needs at least one modality in `inputs`, none came")
@@ -47,15 +54,24 @@ class Batch:
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 
-    def __getitem__(self, index: slice | Tensor | Sequence[int]) -> Batch:
-        """The examples at `index`: a slice, a bool mask of B values, or whole numbers. One number gives a batch of one."""
+    def __getitem__(self, index: int | slice | Tensor | Sequence[int]) -> Batch:
+        """The examples at `index`: a slice, a bool mask of B values, or whole numbers. One number gives a batch of one.
+
+        Raises IndexError for an example that is not there, a mask of another length, or numbers that are not whole.
+        """
         if isinstance(index, int):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"example {index} was asked for, but there are {len(self)}")
             index = [index]
         if not isinstance(index, slice):
-            index = torch.as_tensor(index)
+            index = torch.as_tensor(index).reshape(-1)
+            if index.is_floating_point() and len(index):
+                raise IndexError(f"examples are picked by whole numbers or a bool mask, got {index.dtype}")
             if index.dtype == torch.bool:
+                if len(index) != len(self):
+                    raise IndexError(
+                        f"a mask must have one value for each of the {len(self)} examples, got {len(index)}"
+                    )
                 index = index.nonzero().flatten()
             index = index.long()
         columns: dict[str, dict] = {"inputs": {}, "targets": {}, "masks": {}, "present": {}, "info": {}}

@@ -37,7 +37,7 @@ from mmteach.data.spoken import (
     read_people,
     voice_split,
 )
-from mmteach.data.store import cached
+from mmteach.data.store import DataError, cached
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,6 +74,15 @@ def _drawings(digit: Tensor) -> dict[str, Tensor]:
     return {part: torch.cat(some) for part, some in parts.items()}
 
 
+def _sizes(examples: object) -> None:
+    """Raise unless `examples` are three whole numbers above 0, for train, valid and test."""
+    if not isinstance(examples, (tuple, list)) or len(examples) != len(PARTS):
+        raise ValueError(f"examples must be three numbers, for {', '.join(PARTS)}, got {examples!r}")
+    for part, number in zip(PARTS, examples):
+        _check.whole(f"examples ({part})", number)
+        _check.positive(f"examples ({part})", number)
+
+
 # -- seen and heard ----------------------------------------------------------------------------------------------------
 
 
@@ -96,8 +105,9 @@ def load_digits(
     With "fsdd" the validation part has the training people's other takes, because there are only six people.
     """
     _check.choice("speech", speech, ("espeak", "fsdd"))
-    _check.positive("pairs_per_image", pairs_per_image)
-    _check.positive("takes", takes)
+    for name, value in (("pairs_per_image", pairs_per_image), ("takes", takes)):
+        _check.whole(name, value)
+        _check.positive(name, value)
     spoken = espeak_digits(takes) if speech == "espeak" else fsdd_digits(held_out)
     drawn = handwritten()
     generator = torch.Generator().manual_seed(seed)
@@ -108,6 +118,10 @@ def load_digits(
         sound = torch.empty_like(drawings)
         for d in range(10):
             said = (spoken[part].digit == d).nonzero().flatten()
+            if not len(said):  # a part of the Free Spoken Digit Dataset
+                raise DataError(
+                    f"nobody says {WORDS[d]!r} in the {part} part: get the whole data set, or hold out another"
+                )
             rows = (digit == d).nonzero().flatten()
             sound[rows] = said[torch.randint(len(said), (len(rows),), generator=generator)]
         chosen = sound.tolist()
@@ -139,9 +153,9 @@ def load_multimnist(examples: tuple[int, int, int] = (12000, 1500, 1500), size: 
     capsules", and O. Sener and V. Koltun, 2018, "Multi-task learning as multi-objective optimization", but both digits
     are drawn independently, so that knowing one label says nothing about the other.
     """
+    _check.whole("size", size)
     _check.between("size", size, 8, 36)
-    for part, number in zip(PARTS, examples, strict=True):
-        _check.positive(f"examples ({part})", number)
+    _sizes(examples)
     drawn = handwritten()
     generator = torch.Generator().manual_seed(seed)
     parts = {}
@@ -200,6 +214,8 @@ def _fsdd_strings(
             speaker = choose.choice(speakers)
             sounds: list[Tensor] = []
             for d in digits:
+                if (speaker, d) not in takes:
+                    raise DataError(f"{speaker!r} does not say {WORDS[d]!r} in the {part} part: get the whole data set")
                 take = people["waveforms"][choose.choice(takes[speaker, d])]
                 gap = take.new_zeros(choose.randint(0, SAMPLE_RATE // 10))
                 sounds += [take / (2 * take.abs().max().clamp(min=1e-6)), gap]
@@ -246,10 +262,13 @@ def load_digit_strings(
     info    {"transcript": "304", "voice": names, "waveform": tensors (S_i,)}
     """
     _check.choice("speech", speech, ("espeak", "fsdd"))
+    if not isinstance(lengths, (tuple, list)) or len(lengths) != 2:
+        raise ValueError(f"lengths must be two numbers, the fewest and the most digits, got {lengths!r}")
+    for i in range(2):
+        _check.whole(f"lengths[{i}]", lengths[i])
     _check.positive("lengths[0]", lengths[0])
     _check.between("lengths[0]", lengths[0], 1, lengths[1])
-    for part, number in zip(PARTS, examples, strict=True):
-        _check.positive(f"examples ({part})", number)
+    _sizes(examples)
     if speech == "espeak":
         kept = cached(
             "digit-strings",

@@ -101,8 +101,8 @@ def over(pictures: Tensor, background: str | Sequence[int] = "white") -> Tensor:
     if isinstance(background, str):
         _check.choice("background", background, tuple(BACKGROUNDS))
         background = BACKGROUNDS[background]
-    if len(background) != 3 or not all(0 <= value <= 255 for value in background):
-        raise ValueError(f"background must be red, green and blue from 0 to 255, got {tuple(background)}")
+    if isinstance(background, int) or len(background) != 3 or not all(0 <= value <= 255 for value in background):
+        raise ValueError(f"background must be red, green and blue from 0 to 255, got {background}")
     _check.shape("pictures", pictures, "N", 4, "H", "W")
     rgba = pictures.numpy().astype(np.uint16)  # 255 · 255 + 127 just fits
     opacity, behind = rgba[:, 3:], np.array(background, np.uint16).reshape(3, 1, 1)
@@ -176,8 +176,11 @@ def load_emoji(
         raise ValueError(
             f"keywords exist in {', '.join(KEYWORD_LANGUAGES)}, got languages={list(languages)}: use text='name'"
         )
-    _check.positive("keywords", keywords)
-    _check.positive("size", size)
+    for name, value in (("keywords", keywords), ("size", size), ("vocabulary_size", vocabulary_size)):
+        _check.whole(name, value)
+        _check.positive(name, value)
+    if length is not None:
+        _check.whole("length", length)
     where = _by_concept(styles) if split == "concept" else _by_style(styles, held_out)
     rows = {
         part: [

@@ -197,8 +197,11 @@ def load_glyphs(train_faces: Sequence[str] | None = None, test_faces: Sequence[s
     text, mask = vocabulary.encode(names)
     parts = {}
     for part, allowed in (("train", train_faces), ("valid", test_faces), ("test", test_faces)):
+        argument = f"{'train' if part == 'train' else 'test'}_faces"
+        if isinstance(allowed, str):
+            raise TypeError(f"{argument} must be a list, got the string {allowed!r}: write [{allowed!r}]")
         for face in allowed or ():
-            _check.choice(f"{'train' if part == 'train' else 'test'}_faces", face, tuple(faces))
+            _check.choice(argument, face, tuple(faces))
         numbers = torch.tensor([faces.index(face) for face in (allowed or faces)])
         in_part = torch.tensor([p == part for p in kept["part"]])
         rows = (in_part[kept["character"]] & torch.isin(kept["face"], numbers)).nonzero().flatten()

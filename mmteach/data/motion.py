@@ -55,11 +55,8 @@ BACKGROUNDS = ("plain", "noisy")
 # How far each quantity goes from its middle, in frames' sides or degrees.
 REACH, SHAKE, SIDE, SIDE_REACH, TILT, FADED = 0.18, 0.05, 0.5, 0.14, 90.0, 0.55
 _VERSION = 1  # part of the cache key: count up when what is generated changes
-_HELD_OUT_CLIPS, _SEEN_CLIPS, _SHARED_CLIPS = (
-    16,
-    3,
-    2,
-)  # clips of a pair in valid and test, in `seen`, and without held-out pairs
+# How many clips of a pair valid and test have; `seen`; valid and test where no pairs are held out.
+_HELD_OUT_CLIPS, _SEEN_CLIPS, _SHARED_CLIPS = 16, 3, 2
 
 
 @dataclass(repr=False)
@@ -118,6 +115,8 @@ def load_motion(
     >>> motion.test.info["sentence"][0]
     'the apple moves to the left'
     """
+    for name, value in (("frames", frames), ("size", size), ("clips", clips)):
+        _check.whole(name, value)
     if frames < 8 or frames % 4:
         raise ValueError(f"frames must be a multiple of 4, 8 or more, got {frames}")
     if size < 8:

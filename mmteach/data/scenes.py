@@ -158,6 +158,9 @@ def load_scenes(
 
     The rows of a scene follow one another, and a scene is in one split alone. No question is asked twice of a scene.
     """
+    for part, n in (("train", train), ("valid", valid), ("test", test)):
+        _check.whole(part, n, at_least=1)
+    _check.whole("questions", questions)
     _check.between("questions", questions, 1, 18)
     if image is not None:
         _check.between("image", image, 32, 512)

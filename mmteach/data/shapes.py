@@ -6,7 +6,8 @@
 | `HELD_OUT`    | the colour–shape pairs that `load_shapes(held_out=True)` keeps for the test      |
 
 The held-out pairs test composition: a model that has seen red squares and blue circles has seen all it needs to say "red
-circle", word by word. Whether it can is another question (Lake and Baroni, 2018, "Generalization without systematicity").
+circle", word by word. Whether it can is another question (Lake and Baroni, 2018, "Generalization without systematicity: on
+the compositional skills of sequence-to-sequence recurrent networks").
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ def load_shapes(
     >>> data.train.info["caption"][0]
     'a blue triangle above a purple circle'
     """
-    _check.positive("train, valid and test", min(train, valid, test))
+    for part, n in (("train", train), ("valid", valid), ("test", test)):
+        _check.whole(part, n, at_least=1)
     sizes = (train, valid, test)
     made = cached(
         "shapes", lambda: _make(sizes, held_out, seed), n=sizes, held_out=held_out, seed=seed, version=_VERSION

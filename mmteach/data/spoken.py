@@ -136,6 +136,8 @@ def read_people() -> dict[str, Any]:
 def person_split(people: dict[str, Any], held_out: str | None) -> dict[str, list[int]]:
     """Positions by part: the person held out is the test; of the others' takes of each digit every tenth is valid."""
     speakers = sorted(set(people["speaker"]))
+    if len(speakers) < 2:
+        raise DataError(f"one person is held out, so two or more are needed; the recordings are all by {speakers}")
     held_out = speakers[-1] if held_out is None else held_out
     _check.choice("held_out", held_out, tuple(speakers))
     parts: dict[str, list[int]] = {part: [] for part in PARTS}

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -30,8 +31,11 @@ class DataError(RuntimeError):
 
 @functools.cache
 def checksums() -> dict[str, str]:
-    """The SHA-256 of every embedded file, as `tools/` wrote it into `files/SHA256.json`."""
-    return json.loads((FILES / "SHA256.json").read_text(encoding="utf-8"))
+    """The SHA-256 of every embedded file, as `tools/` wrote it into `files/SHA256.json`; DataError where it is unreadable."""
+    try:
+        return json.loads((FILES / "SHA256.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"SHA256.json in {FILES} is missing or damaged ({error}). {CURE}") from error
 
 
 def _fault(name: str) -> str | None:
@@ -46,7 +50,11 @@ def _fault(name: str) -> str | None:
 
 @functools.cache
 def asset(name: str) -> Path:
-    """The path of the embedded file `name`; raises DataError with the cure where it is missing or damaged."""
+    """The path of the embedded file `name`; raises DataError with the cure where it is missing or damaged.
+
+    A file is hashed once a process, when it is first asked for: one that is damaged later goes unnoticed until the next
+    start. `damaged` always looks again.
+    """
     if name not in checksums():
         raise DataError(f"no embedded file is called {name!r}; there are {sorted(checksums())}.")
     fault = _fault(name)
@@ -57,7 +65,11 @@ def asset(name: str) -> Path:
 
 def damaged() -> list[str]:
     """One sentence for every embedded file that is missing or damaged; empty when all is well."""
-    return [fault for name in checksums() if (fault := _fault(name))]
+    try:
+        names = checksums()
+    except DataError as error:
+        return [str(error)]
+    return [fault for name in names if (fault := _fault(name))]
 
 
 def cache_dir() -> Path:
@@ -79,11 +91,13 @@ def cached(name: str, make: Callable[[], dict[str, Any]], **settings: Any) -> di
 
     key = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
     path = cache_dir() / f"{name}-{key}.pt"
-    if path.is_file():
-        try:
-            return torch.load(path, weights_only=True)
-        except Exception:
-            path.unlink(missing_ok=True)  # cut short by a full disk or an interrupted copy: make it again
+    try:
+        return torch.load(path, weights_only=True)
+    except FileNotFoundError:
+        pass  # the first time
+    except Exception:  # cut short by a full disk or an interrupted copy: make it again
+        with contextlib.suppress(OSError):  # a read-only folder keeps the broken file, and each start makes a new value
+            path.unlink()
     value = make()
     partial = None
     try:

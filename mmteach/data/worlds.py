@@ -86,6 +86,7 @@ class World:
 
     def draw(self, n: int, seed: int = 0) -> dict[str, Tensor]:
         """n draws of the symbols: {"x1": (n,), "x2": (n,), "y": (n,)}, int64."""
+        _check.whole("n", n)
         _check.positive("n", n)
         generator = torch.Generator().manual_seed(seed)
         cells = torch.multinomial(self.joint.flatten(), n, replacement=True, generator=generator)
@@ -236,7 +237,10 @@ def load_world(
     torch.Size([100, 16])
     """
     chosen = world(name, **dials)
+    for part, n in (("train", train), ("valid", valid), ("test", test)):
+        _check.whole(part, n, at_least=1)
     _check.positive("spread", spread)
+    _check.whole("width", width)
     most = max(chosen.joint.shape[:-1])
     if width < most:
         raise ValueError(f"width must be at least {most}, the number of symbols of an input of {name!r}, got {width}")
@@ -279,7 +283,10 @@ def load_views(
       targets['z']: (50,) float32
       targets['angle']: (50,) float32
     """
+    for part, n in (("train", train), ("valid", valid), ("test", test)):
+        _check.whole(part, n, at_least=1)
     _check.between("noise", noise, 0, math.inf)
+    _check.whole("width", width)
     if width < 3:
         raise ValueError(f"width must be at least 3, for z and the two coordinates of the angle, got {width}")
     generator = torch.Generator().manual_seed(seed)

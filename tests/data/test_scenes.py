@@ -341,7 +341,7 @@ def test_shapes_repeat_with_their_seed_and_splits_differ():
     assert torch.equal(first.train.inputs["image"], again.train.inputs["image"])
     assert not torch.equal(first.train.inputs["image"], other.train.inputs["image"])
     assert not torch.equal(first.train.inputs["image"], first.valid.inputs["image"])
-    with pytest.raises(ValueError, match="train, valid and test must be above 0, got 0"):
+    with pytest.raises(ValueError, match=r"^test must be at least 1, got 0"):
         load_shapes(test=0)
 
 

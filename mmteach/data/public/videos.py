@@ -25,7 +25,10 @@ from mmteach.data.public.folders import kept, locate, wrong
 from mmteach.data.store import DataError
 
 UCF101 = "UCF101"
-_CURE = "Get it from the page of Soomro, Zamir and Shah (2012), “UCF101: A Dataset of 101 Human Actions”."
+_CURE = (
+    "Get it from the page of Soomro, Zamir and Shah (2012), “UCF101: A Dataset of 101 Human Actions Classes From Videos in "
+    "The Wild”."
+)
 _CLIP = re.compile(r"v_(\w+)_g(\d+)_c(\d+)\.avi")
 _TEST_GROUPS = range(1, 8)  # those of the set's first official split
 _VALID_GROUPS = range(8, 11)
