@@ -53,7 +53,7 @@ if [ ! -x .venv/bin/python ]; then
     say "Making .venv with $("$python" --version) …"
     "$uv" venv --quiet --clear --python "$python" .venv
 fi
-say "Installing the versions of requirements.lock, several GB to download the first time …"
+say "Installing the versions of requirements.lock: the first time 3.4 GB to download on Linux, 0.5 GB on macOS …"
 "$uv" pip install --python .venv/bin/python --require-hashes -r requirements.lock
 "$uv" pip install --python .venv/bin/python --quiet --no-deps --no-build-isolation -e .
 touch .venv/ready

@@ -149,9 +149,12 @@ def test_the_environment_variables_are_those_of_the_source():
         assert set(VARIABLE.findall(text)) <= known, page.name
 
 
-def test_the_disk_space_is_what_set_up_asks_for():
-    asked = re.search(r"^need_gb=(\d+)", (ROOT / "tools" / "setup.sh").read_text(encoding="utf-8"), re.MULTILINE)[1]
-    assert f"asks for {asked} GB free" in TEXT[README]
+def test_disk_space_and_download_are_what_set_up_says():
+    script = (ROOT / "tools" / "setup.sh").read_text(encoding="utf-8")
+    space = re.search(r"^need_gb=(\d+)", script, re.MULTILINE)[1]
+    assert f"asks for {space} GB free" in TEXT[README]
+    linux, mac = re.search(r"([\d.]+) GB to download on Linux, ([\d.]+) GB on macOS", script).groups()
+    assert f"| download | {linux} GB on Linux, {mac} GB on macOS" in TEXT[README]
 
 
 @every_page
