@@ -3,7 +3,11 @@
 | name            | what it does                                                              |
 |-----------------|---------------------------------------------------------------------------|
 | `pixels`        | uint8 images as floating-point numbers between 0 and 1                    |
-| `check_mask`    | raise unless a mask is bool (B, T)                                        |
+| `check_mask`    | raise unless a mask is bool and of the right shape                        |
+| `check_dtype`   | raise where a tensor and the weights it meets differ in precision         |
+| `check_whole`   | raise unless a tensor holds whole numbers                                 |
+| `no_mask`       | raise where an image is given a mask of steps                             |
+| `look_up`       | a table's row for each number, an error where there is none               |
 | `masked_mean`   | the mean over the real steps                                              |
 | `run_recurrent` | an LSTM or GRU that skips the padded steps                                |
 | `ChannelNorm`   | layer normalisation over the channels at each place: neighbours don't mix |
@@ -21,16 +25,52 @@ def pixels(images: Tensor, dtype: torch.dtype) -> Tensor:
         return images.to(dtype) / 255
     if not images.is_floating_point():
         raise TypeError(f"images must be uint8 (0 to 255) or floating-point numbers (0 to 1), got {images.dtype}")
+    check_dtype("images", images, dtype)
     return images
 
 
-def check_mask(mask: Tensor | None, batch: int, steps: int) -> None:
-    """Raise unless `mask` is None or bool (B, T)."""
-    if mask is not None and (mask.dtype != torch.bool or tuple(mask.shape) != (batch, steps)):
+def check_mask(mask: Tensor | None, *expected: int, name: str = "mask") -> None:
+    """Raise unless `mask` is None, or bool with this shape: (B, T) for steps, (B,) for a modality."""
+    if mask is None:
+        return
+    if not isinstance(mask, Tensor):
+        raise TypeError(f"{name} must be a bool tensor with shape {expected}, got {type(mask).__name__}")
+    if mask.dtype != torch.bool or tuple(mask.shape) != expected:
         raise ValueError(
-            f"mask must be bool with shape {(batch, steps)} (True = a real step), "
-            f"got {mask.dtype} with shape {tuple(mask.shape)}"
+            f"{name} must be bool with shape {expected} (True = real), got {mask.dtype} with shape {tuple(mask.shape)}"
         )
+
+
+def check_dtype(name: str, x: Tensor, dtype: torch.dtype) -> None:
+    """Raise where x is of another precision than the weights it meets, unless autocast will bring them together."""
+    if x.dtype == dtype:
+        return
+    # Autocast leaves float64 alone.
+    if torch.float64 in (x.dtype, dtype) or not torch.is_autocast_enabled(x.device.type):
+        raise TypeError(f"{name} must be {dtype}, as the weights are, got {x.dtype}: convert it with .to({dtype})")
+
+
+def check_whole(name: str, x: Tensor) -> None:
+    """Raise unless a tensor holds whole numbers."""
+    if x.is_floating_point() or x.dtype == torch.bool:
+        raise TypeError(f"{name} must hold whole numbers, got {x.dtype}")
+
+
+def no_mask(mask: None) -> None:
+    """Raise where an image is given a mask: it has no steps."""
+    if mask is not None:
+        raise ValueError("mask must be None for an image, which has no steps; where images are missing, use present=")
+
+
+def look_up(name: str, table: nn.Embedding, ids: Tensor) -> Tensor:
+    """The table's row for each number; ValueError for a number that has none (on a GPU PyTorch itself stops)."""
+    try:
+        return table(ids)
+    except IndexError:
+        raise ValueError(
+            f"{name} must hold whole numbers from 0 to {table.num_embeddings - 1}, "
+            f"got numbers from {int(ids.min())} to {int(ids.max())}"
+        ) from None
 
 
 def masked_mean(tokens: Tensor, mask: Tensor | None) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmteach import _check
-from mmteach.encoders._parts import ChannelNorm, check_mask, masked_mean
+from mmteach.encoders._parts import ChannelNorm, check_dtype, check_mask, masked_mean
 
 
 class AudioCNN(nn.Module):
@@ -61,6 +61,7 @@ class AudioCNN(nn.Module):
         """One token every 2^time_pools frames: (B, T', dim), zero where all its frames are padding, and the mask (B, T')."""
         _check.shape("sounds", sounds, "B", 1, self.bands, "T")
         _check.floating("sounds", sounds)
+        check_dtype("sounds", sounds, self.project.weight.dtype)
         check_mask(mask, len(sounds), sounds.shape[-1])
         h = _blank(sounds, mask)
         for layer, (convolution, norm) in enumerate(zip(self.convolutions, self.norms)):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmteach import _check
-from mmteach.encoders._parts import pixels
+from mmteach.encoders._parts import no_mask, pixels
 
 
 class ImageCNN(nn.Module):
@@ -50,6 +50,10 @@ class ImageCNN(nn.Module):
     ) -> None:
         super().__init__()
         _check.choice("padding", padding, ("valid", "same"))
+        for name, value in (("image_size", image_size), ("in_channels", in_channels), ("kernel", kernel)):
+            _check.positive(name, value)
+        for i, count in enumerate(channels):
+            _check.positive(f"channels[{i}]", count)
         layers: list[nn.Module] = []
         side, width = image_size, in_channels
         for out in channels:
@@ -70,10 +74,12 @@ class ImageCNN(nn.Module):
         return self.layers(pixels(images, dtype))  # (B, channels, side, side)
 
     def forward(self, images: Tensor, mask: None = None) -> Tensor:
+        no_mask(mask)
         return self._grid(images).flatten(1)
 
     def tokens(self, images: Tensor, mask: None = None) -> tuple[Tensor, None]:
         """One token a place, row by row from the top left: (B, side², token_dim)."""
+        no_mask(mask)
         return self._grid(images).flatten(2).mT, None
 
 
@@ -124,10 +130,12 @@ class ImageResNet(nn.Module):
         return h.flatten(2).mT  # (B, places, channels)
 
     def forward(self, images: Tensor, mask: None = None) -> Tensor:
+        no_mask(mask)
         return self.project(self._places(images).mean(1))  # a linear map of the mean is the mean of the linear maps
 
     def tokens(self, images: Tensor, mask: None = None) -> tuple[Tensor, None]:
         """One token a place, row by row from the top left: (B, places, dim)."""
+        no_mask(mask)
         return self.project(self._places(images)), None
 
 

@@ -8,7 +8,7 @@
 
 All take token numbers (B, T), 0 = padding, and a mask (B, T), True = a word. Without a mask every step is a word, the
 padding too: that is what the classic model does, and chapter 03 shows what it costs.
-A row without one real step gives zeros.
+A row without one real step gives zeros. A number outside the vocabulary at a real step is a ValueError.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmteach import _check
-from mmteach.encoders._parts import check_mask, masked_mean, run_recurrent
+from mmteach.encoders._parts import check_mask, look_up, masked_mean, run_recurrent
 
 
 class _Words(nn.Module):
@@ -38,7 +38,7 @@ class _Words(nn.Module):
         check_mask(mask, *ids.shape)
         if mask is not None:
             ids = ids.masked_fill(~mask, 0)  # whatever stands in a padded step, even a number outside the vocabulary
-        return self.embedding(ids.long())  # (B, T, embedding)
+        return look_up("ids", self.embedding, ids.long())  # (B, T, embedding)
 
 
 class TextBag(_Words):
@@ -127,7 +127,8 @@ class TextTransformer(_Words):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(vocabulary, dim)
-        _check.positive("heads", heads)
+        for name, value in (("heads", heads), ("layers", layers), ("max_length", max_length)):
+            _check.positive(name, value)
         _check.between("dropout", dropout, 0, 1)
         if dim % heads:
             raise ValueError(f"dim must be a multiple of heads, got dim={dim} with heads={heads}")

@@ -44,6 +44,10 @@ class VideoEncoder(nn.Module):
         _check.positive("dim", dim)
         _check.choice("over_time", over_time, ("gru", "mean"))
         self.frame = ImageResNet(dim) if frame is None else frame
+        if not hasattr(self.frame, "dim"):
+            raise ValueError(
+                f"frame must say how wide its vector is, in an attribute `dim`, got {type(frame).__name__}"
+            )
         width: int = self.frame.dim  # type: ignore[assignment]
         self.over_time = over_time
         if over_time == "gru":

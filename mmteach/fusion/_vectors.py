@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmteach import _check
+from mmteach.encoders._parts import check_dtype
 
 
 class VectorFusion(nn.Module):
@@ -15,7 +16,8 @@ class VectorFusion(nn.Module):
 
     dims: by modality, the width of its vector; two modalities or more, exactly two where `pair` is True
     dim:  width of the result
-    Raises ValueError for fewer modalities, for more where `pair` is True, and for widths below 1.
+    Raises ValueError for fewer modalities, for more where `pair` is True, and for widths below 1; `forward` raises ValueError
+    for a modality that is missing or unknown, shapes and batch sizes that do not fit, TypeError for the wrong dtype.
     """
 
     takes = "vectors"
@@ -36,6 +38,10 @@ class VectorFusion(nn.Module):
     ) -> dict[str, Tensor]:
         """The inputs in the order of `dims`, checked, with zeros where a modality is absent."""
         _check.features(inputs, self.dims, steps=False, masks=masks, present=present)
+        weight = next(self.parameters(), None)
+        for m, x in inputs.items():
+            if weight is not None:
+                check_dtype(f"inputs[{m!r}]", x, weight.dtype)
         inputs = _check.blank_absent(inputs, present)
         return {m: inputs[m] for m in self.dims}
 

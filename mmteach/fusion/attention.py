@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmteach import _check
+from mmteach.encoders._parts import check_dtype
 
 
 class MultiHeadAttention(nn.Module):
@@ -162,6 +163,7 @@ class TokenProjections(nn.Module):
         tokens, real = {}, {}
         for m in self.dims:
             x = inputs[m]
+            check_dtype(f"inputs[{m!r}]", x, next(self.parameters()).dtype)
             real[m] = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
             if masks and m in masks:
                 real[m] = real[m] & masks[m]

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from mmteach._check import blank_absent
+from mmteach._check import blank_absent, positive
+from mmteach.encoders._parts import check_mask
 
 
 class MultimodalClassifier(nn.Module):
@@ -67,6 +67,8 @@ class MultimodalClassifier(nn.Module):
                 f"the fusion was built for {dict(dims)}, but the encoders' {self.takes} have the widths {widths}"
             )
         dim: Any = next(iter(widths.values())) if fusion is None else fusion.dim
+        if isinstance(head, int):
+            positive("head", head)
         self.head = nn.Linear(dim, head) if isinstance(head, int) else head
         self.dropout, self.missing = dropout, missing
 
@@ -128,11 +130,8 @@ def check_modalities(
         for m, tensor in (given or {}).items():
             if m not in expected:
                 raise ValueError(f"{what} names the unknown modality {m!r}: this model has {sorted(expected)}")
-            if what == "present" and m in inputs and (tensor.dtype != torch.bool or tensor.shape != (len(inputs[m]),)):
-                raise ValueError(
-                    f"present[{m!r}] must be bool with shape {(len(inputs[m]),)} (True = it is there), "
-                    f"got {tensor.dtype} with shape {tuple(tensor.shape)}"
-                )
+            if what == "present" and m in inputs:
+                check_mask(tensor, len(inputs[m]), name=f"present[{m!r}]")
     for m in expected:
         if m not in inputs:
             raise ValueError(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mmteach import _check
+from mmteach.encoders._parts import check_mask
 
 
 def drop_modalities(
@@ -42,7 +43,15 @@ def drop_modalities(
     for m, share in shares.items():
         _check.choice("a name in p", m, tuple(inputs))
         _check.between(f"p[{m!r}]", share, 0, 1)
+    if not inputs:
+        raise ValueError("inputs must hold at least one modality, got none")
     first = next(iter(inputs.values()))
+    sizes = {m: len(x) for m, x in inputs.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"modalities must have the same batch size, got {sizes}")
+    for m, there in (present or {}).items():
+        _check.choice("a name in present", m, tuple(inputs))
+        check_mask(there, len(first), name=f"present[{m!r}]")
     everywhere = torch.ones(len(first), dtype=torch.bool, device=first.device)
     there = torch.stack([(present or {}).get(m, everywhere) for m in inputs], 1)  # (B, M)
     thresholds = torch.tensor([float(shares.get(m, 0)) for m in inputs], device=first.device)
@@ -108,6 +117,9 @@ class MissingEmbeddings(nn.Module):
         self.embeddings = nn.ParameterDict({m: torch.zeros(width) for m, width in dims.items()})
 
     def forward(self, inputs: Mapping[str, Tensor], present: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        for what, given in (("inputs", inputs), ("present", present or {})):
+            for m in given:
+                _check.choice(f"a name in {what}", m, tuple(self.dims))
         filled = {}
         for m, width in self.dims.items():
             if m not in inputs:
@@ -116,6 +128,7 @@ class MissingEmbeddings(nn.Module):
             if x.shape[-1] != width:
                 raise ValueError(f"inputs[{m!r}] must end in {width} numbers, got shape {tuple(x.shape)}")
             if present and m in present:
+                check_mask(present[m], len(x), name=f"present[{m!r}]")
                 there = present[m].view(-1, *[1] * (x.ndim - 1))
                 x = torch.where(there, x, self.embeddings[m].to(x.dtype))
             filled[m] = x

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from mmteach import _check
+from mmteach.encoders._parts import check_mask
 from mmteach.fusion._vectors import VectorFusion, linears, presence, softmax_present, where_present
 
 
@@ -125,7 +126,7 @@ def product_of_experts(
     mean, log_variance: by modality, (B, D) each;  present: by modality bool (B,), an absent expert has T = 0
     prior: one more expert N(0, 1), which pulls towards 0 and answers alone where every modality is absent;
     without it such a row gives μ = 0 and σ² = 1/ε, as good as no belief
-    Returns μ and log σ², (B, D) each.
+    Returns μ and log σ², (B, D) each. Raises ValueError where names or shapes differ.
 
     Hinton 2002, Training Products of Experts by Minimizing Contrastive Divergence; Wu & Goodman 2018, Multimodal Generative
     Models for Scalable Weakly-Supervised Learning.
@@ -139,8 +140,14 @@ def product_of_experts(
         raise ValueError(
             f"mean and log_variance must name the same modalities, got {sorted(mean)} and {sorted(log_variance)}"
         )
-    first = next(iter(mean.values()))
+    name, first = next(iter(mean.items()))
     _check.positive("eps", eps)
+    for m, mu in mean.items():
+        _check.floating(f"mean[{m!r}]", mu)
+        _check.same_shape(f"mean[{m!r}]", mu, f"mean[{name!r}]", first)
+    for m, there in (present or {}).items():
+        _check.choice("a name in present", m, tuple(mean))
+        check_mask(there, len(first), name=f"present[{m!r}]")
     total = torch.full_like(first, 1 / (1 + eps) if prior else 0)  # the prior's precision; its mean is 0
     weighted = torch.zeros_like(first)
     means, variances = _check.blank_absent(mean, present), _check.blank_absent(log_variance, present)

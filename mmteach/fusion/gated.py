@@ -54,6 +54,7 @@ class GatedFusion(VectorFusion):
         self.gate = next(iter(dims)) if gate is None else gate
         _check.choice("gate", self.gate, tuple(dims))
         width = dim if width is None else width
+        _check.positive("width", width)
         self.norms = _norms(dims, normalise)
         self.maps = linears(dims, width)
         self.out = nn.Linear(width, dim)

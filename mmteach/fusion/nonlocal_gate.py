@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mmteach import _check
+from mmteach.encoders._parts import check_dtype
 
 
 def nonlocal_gate(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -84,6 +85,8 @@ class NonlocalGate(nn.Module):
         present: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         _check.features(inputs, self.dims, steps=False, masks=masks, present=present)
+        for m, x in inputs.items():
+            check_dtype(f"inputs[{m!r}]", x, self.query.weight.dtype)
         inputs = _check.blank_absent(inputs, present)
         q = self.query(inputs[self.first]).unflatten(-1, (-1, self.channels))  # (B, T, C)
         found = torch.zeros_like(q)

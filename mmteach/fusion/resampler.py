@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mmteach import _check
+from mmteach.encoders._parts import check_mask
 from mmteach.fusion.attention import CrossAttentionBlock, TokenProjections
 
 
@@ -45,6 +46,7 @@ class Resampler(nn.Module):
 
     def forward(self, tokens: Tensor, real: Tensor | None = None, *, keep: list[Tensor] | None = None) -> Tensor:
         _check.shape("tokens", tokens, "B", "T", self.dim)
+        check_mask(real, *tokens.shape[:2], name="real")
         q = self.queries.expand(len(tokens), -1, -1)
         visible = None
         if real is not None:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmteach import _check
-from mmteach.encoders._parts import masked_mean, run_recurrent
+from mmteach.encoders._parts import check_dtype, check_mask, check_whole, masked_mean, run_recurrent
 from mmteach.fusion._vectors import VectorFusion, linears, presence, softmax_present, where_present
 
 
@@ -66,6 +66,7 @@ class EarlyFusion(VectorFusion):
             raise ValueError(f"early fusion needs the same number of steps in every modality, got {steps}")
         columns, real = [], []
         for m in self.dims:
+            check_dtype(f"inputs[{m!r}]", inputs[m], next(self.parameters()).dtype)
             there = torch.ones(inputs[m].shape[:2], dtype=torch.bool, device=inputs[m].device)
             if masks and m in masks:
                 there = masks[m]
@@ -145,11 +146,19 @@ def late_fusion_loss(
         L = Σ_m mean_b −log softmax(logits_m)_{b, target_b}          the mean over the examples that have modality m
 
     logits: by modality (B, K);  target: whole numbers (B,);  present: by modality bool (B,) → a scalar
-    A modality that no example has adds 0.
+    A modality that no example has adds 0. Raises ValueError where shapes or names do not fit, TypeError for targets that are no
+    whole numbers.
 
     >>> late_fusion_loss({"image": torch.zeros(3, 4), "text": torch.zeros(3, 4)}, torch.tensor([0, 1, 2])).item() / 2
     1.3862943649291992
     """
+    _check.shape("target", target, "B")
+    check_whole("target", target)
+    if not logits:
+        raise ValueError("logits must hold at least one modality, got none")
+    for m, there in (present or {}).items():
+        _check.choice("a name in present", m, tuple(logits))
+        check_mask(there, len(target), name=f"present[{m!r}]")
     loss = target.new_zeros((), dtype=torch.float32)
     for m, scores in logits.items():
         _check.shape(f"logits[{m!r}]", scores, len(target), "K")

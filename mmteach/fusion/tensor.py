@@ -26,12 +26,17 @@ def outer_product(vectors: Sequence[Tensor]) -> Tensor:
     """All products of one number of each vector, a 1 put in front of each: vec([1; x_1] ⊗ [1; x_2] ⊗ …).
 
     vectors: (…, D_m), the same leading axes → (…, Π_m (D_m + 1)), the last vector's index running fastest
+    Raises ValueError for no vectors, and for leading axes that differ.
 
     Zadeh et al. 2017, Tensor Fusion Network for Multimodal Sentiment Analysis.
 
     >>> outer_product([torch.tensor([2.0]), torch.tensor([3.0, 5.0])])
     tensor([ 1.,  3.,  5.,  2.,  6., 10.])
     """
+    if not vectors:
+        raise ValueError("vectors must hold at least one tensor, got none")
+    if len({x.shape[:-1] for x in vectors}) > 1:
+        raise ValueError(f"vectors must have the same leading axes, got {[tuple(x.shape) for x in vectors]}")
     product = torch.ones_like(vectors[0][..., :1])
     for x in vectors:
         product = (product[..., :, None] * _one_in_front(x)[..., None, :]).flatten(-2)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from mmteach import _check
 from mmteach.data.batch import Batch
+from mmteach.encoders._parts import check_mask, check_whole, look_up
 from mmteach.fusion.attention import MultiHeadAttention, sinusoidal_positions
 from mmteach.generation.decoding import beam_search, greedy
 
@@ -99,7 +100,8 @@ class CaptionDecoder(nn.Module):
         if memory_real is None:
             memory_real = torch.ones(memory.shape[:2], dtype=torch.bool, device=memory.device)
         length, device = words.shape[1], words.device
-        x = self.embedding(words)
+        check_whole("words", words)
+        x = look_up("words", self.embedding, words)
         x = x + sinusoidal_positions(torch.arange(1, length + 1, device=device)[None], x.shape[-1], x.dtype)
         memory = self.memory(memory.masked_fill(~memory_real[..., None], 0))
         past = torch.ones(1, length, length, dtype=torch.bool, device=device).tril()  # word i sees words 0 … i
@@ -160,6 +162,7 @@ class Captioner(nn.Module):
     ) -> Tensor:
         memory, real = self.look(inputs, masks, present)
         _check.shape("captions", captions, len(memory), "L")
+        check_whole("captions", captions)
         words = F.pad(captions, (1, 0), value=self.decoder.start)
         return self.decoder(words, memory, real, keep=keep)
 
@@ -172,6 +175,7 @@ class Captioner(nn.Module):
         """The memory (B, S, dim) and which of its tokens are real, bool (B, S); none where the modality is absent."""
         if self.modality not in inputs:
             raise ValueError(f"modality {self.modality!r} is missing: got {sorted(inputs)}")
+        check_mask((present or {}).get(self.modality), len(inputs[self.modality]), name=f"present[{self.modality!r}]")
         x = _check.blank_absent({self.modality: inputs[self.modality]}, present)[self.modality]
         mask = (masks or {}).get(self.modality)
         tokens = getattr(self.encoder, "tokens", None)
@@ -251,6 +255,7 @@ def caption_loss(
     """
     _check.shape("logits", logits, "B", "L", "V")
     _check.shape("targets", targets, *logits.shape[:2])
+    check_whole("targets", targets)
     _check.choice("reduction", reduction, ("mean", "none"))
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     surprise = F.cross_entropy(

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmteach import _check
+from mmteach.encoders._parts import check_whole
 
 BLANK = 0
 
@@ -85,6 +86,7 @@ def ctc_loss(
     _check.shape("log_probs", log_probs, "B", "T", "V")
     _check.floating("log_probs", log_probs)
     _check.shape("targets", targets, len(log_probs), "L")
+    check_whole("targets", targets)
     _check.choice("reduction", reduction, ("mean", "sum", "none"))
     _check.choice("impossible", impossible, ("raise", "zero"))
     if input_lengths is None:

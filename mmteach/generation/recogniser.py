@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mmteach import _check
 from mmteach.data.batch import Batch
+from mmteach.encoders._parts import check_dtype, check_mask
 from mmteach.generation.ctc import BLANK, ctc_greedy, ctc_loss, prefix_beam_search
 
 NEVER = -1e4  # the log-probability of what cannot be, finite in every precision
@@ -114,6 +115,7 @@ class CTCRecogniser(nn.Module):
         present: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         real = self._real(inputs, masks, present)  # (B, T)
+        check_dtype(f"inputs[{self.modality!r}]", inputs[self.modality], self.out.weight.dtype)
         audio = inputs[self.modality][:, 0].masked_fill(~real[:, None], 0)  # (B, mels, T)
         real = real[:, :: self.stride]  # output frame t looks at the input around stride · t
         x = self.dropout(self.norm(self.front(audio).relu().mT))  # (B, T', width)
@@ -144,8 +146,9 @@ class CTCRecogniser(nn.Module):
         _check.shape(f"inputs[{m!r}]", audio, "B", 1, self.mels, "T")
         _check.floating(f"inputs[{m!r}]", audio)
         real = torch.ones(len(audio), audio.shape[3], dtype=torch.bool, device=audio.device)
+        check_mask((masks or {}).get(m), *real.shape, name=f"masks[{m!r}]")
+        check_mask((present or {}).get(m), len(audio), name=f"present[{m!r}]")
         if masks and m in masks:
-            _check.shape(f"masks[{m!r}]", masks[m], *real.shape)
             real = real & masks[m]
         if present and m in present:
             real = real & present[m][:, None]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mmteach import _check
+from mmteach.encoders._parts import check_dtype, check_mask
 
 
 def mlp(inputs: int, hidden: int, layers: int, outputs: int | None = None) -> nn.Sequential:
@@ -41,6 +42,10 @@ def read_scene(
     for name in names:
         if name not in inputs:
             raise ValueError(f"inputs must hold {names[0]!r} and {names[1]!r}, got {sorted(inputs)}")
+    for name in names:
+        check_mask((present or {}).get(name), len(inputs[name]), name=f"present[{name!r}]")
+    if inputs[names[0]].ndim == 3:
+        check_mask((masks or {}).get(names[0]), *inputs[names[0]].shape[:2], name=f"masks[{names[0]!r}]")
     blanked = _check.blank_absent({name: inputs[name] for name in names}, present)
     real = (masks or {}).get(names[0])
     if present and names[0] in present and blanked[names[0]].ndim == 3:
@@ -105,10 +110,12 @@ class RelationNetwork(nn.Module):
         """objects (B, N, object_dim), question (B, question_dim), real bool (B, N) or None → logits (B, answers)."""
         _check.shape("objects", objects, "B", "N", self.object_dim)
         _check.shape("question", question, len(objects), self.question_dim)
+        for name, x in (("objects", objects), ("question", question)):
+            check_dtype(name, x, next(self.parameters()).dtype)
         b, n, _ = objects.shape
         if real is None:
             real = torch.ones(b, n, dtype=torch.bool, device=objects.device)
-        _check.shape("the mask of objects", real, b, n)
+        check_mask(real, b, n, name="the mask of objects")
         objects = objects.masked_fill(~real[..., None], 0)
         first = objects[:, :, None].expand(b, n, n, -1)
         second = objects[:, None, :].expand(b, n, n, -1)
@@ -180,6 +187,8 @@ class StateMLP(nn.Module):
         objects, question, real = read_scene(inputs, ("state", "question"), masks, present)
         _check.shape("objects", objects, "B", self.objects, self.object_dim)
         _check.shape("question", question, len(objects), self.question_dim)
+        for name, x in (("objects", objects), ("question", question)):
+            check_dtype(name, x, next(self.parameters()).dtype)
         if real is not None:
             objects = objects.masked_fill(~real[..., None], 0)
         return self.read(torch.cat([objects.flatten(1), question], 1))

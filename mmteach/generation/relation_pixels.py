@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from mmteach import _check
+from mmteach.encoders._parts import pixels
 from mmteach.generation.relation import RelationNetwork, mlp, read_scene
 
 
@@ -47,9 +48,7 @@ class PixelCNN(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         _check.shape("inputs['image']", image, "B", 3, "H", "W")
-        if image.dtype == torch.uint8:
-            image = image / 255
-        x = self.layers(image)
+        x = self.layers(pixels(image, next(self.parameters()).dtype))
         b, _, h, w = x.shape
         down = torch.linspace(-1, 1, h, dtype=x.dtype, device=x.device)[:, None].expand(h, w)
         across = torch.linspace(-1, 1, w, dtype=x.dtype, device=x.device)[None].expand(h, w)

@@ -199,7 +199,7 @@ def test_wrong_inputs_are_named() -> None:
         build()(x | {"state": x["state"][..., :3]})
     with pytest.raises(ValueError, match=r"objects must have shape \(B, 4, 4\), got \(3, 3, 4\)"):
         StateMLP(4, 4, 3, 5)(x | {"state": x["state"][:, :3]})
-    with pytest.raises(ValueError, match=r"the mask of objects must have shape \(3, 4\), got \(3, 2\)"):
+    with pytest.raises(ValueError, match=r"masks\['state'\] must be bool with shape \(3, 4\) .*with shape \(3, 2\)"):
         build()(x, masks={"state": torch.ones(3, 2, dtype=torch.bool)})
     with pytest.raises(ValueError, match="pool must be one of 'sum', 'mean', 'softmax', got 'max'"):
         build("max")
