@@ -183,7 +183,7 @@ spoilt = [noisy(seven, sigma, snr, generator) for sigma, snr in zip(SIGMAS, SNRS
 figures.picture_grid(
     torch.cat([batch.inputs["image"] for batch in spoilt]), [f"σ = {sigma:g}" for sigma in SIGMAS], columns=5, inch=1.5,
     title="The same seven through five eyes",
-    alt="A handwritten seven at five levels of noise: clear at 0, legible at 1, barely to be guessed at 2.",
+    alt="A handwritten seven at five levels of noise: clear at 0, legible at one half, barely to be guessed at 1, lost among the dots at 2.",
 )  # fmt: skip
 
 # %%
@@ -399,7 +399,7 @@ figures.heatmap(
     mended, **axes_text, diverging=True, limits=(-0.7, 0.7), value_label="accuracy gained",
     title="Trained with noise, late fusion: gain over the better single modality",
     alt=f"The same grid for late fusion trained with noise: differences from {mended.min():.2f} to {mended.max():.2f}, "
-    "largest where both modalities are of middling quality.",
+    "largest where both modalities are weak.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -513,8 +513,10 @@ ax.plot(
 )
 ax.set(xlabel="noise in the picture, σ", ylabel="share of answers", ylim=(0, 1), title="Whom it believes in a conflict")
 ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-figures.describe(fig, f"The share of answers that follow the sound rises from {follows['audio'][0]:.2f} to {follows['audio'][-1]:.2f} as the picture's "
-                 f"noise grows; those that follow the picture fall from {follows['image'][0]:.2f} to {follows['image'][-1]:.2f}.")  # fmt: skip
+figures.describe(
+    fig, f"As the picture's noise grows, the share of answers that follow the sound goes from {follows['audio'][0]:.2f} to "
+    f"{follows['audio'][-1]:.2f}, of those that follow the picture from {follows['image'][0]:.2f} to {follows['image'][-1]:.2f}.",
+)  # fmt: skip
 
 # %% tags=["measured"]
 claim(
