@@ -253,6 +253,14 @@ def test_padded_steps_never_matter():
     torch.testing.assert_close(ours["text"][:, :3], cut["text"])
 
 
+def test_a_step_both_hidden_and_padded_leaves_every_gradient_finite():
+    model, x = build(), batch()
+    masks = {"text": torch.arange(5).expand(4, 5) > 0}  # the first step is padded, and HIDDEN hides it too
+    broken = {**x, "text": x["text"].masked_fill(HIDDEN["text"][..., None], math.nan)}
+    sum(g.sum() for g in model(broken, HIDDEN, masks=masks).values()).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
 def test_an_absent_modality_never_matters_and_the_other_is_answered_as_if_alone():
     model, x = build(), batch()
     present = {"image": torch.tensor([True, False, True, False])}

@@ -157,3 +157,5 @@ def test_wrong_updates_are_named():
         ValueError, match=r"^slow and model must have the same parameters, got \['weight'\] and \['bias', 'weight'\]"
     ):
         momentum_update(nn.Linear(2, 2, bias=False), model)
+    with pytest.raises(ValueError, match=r"got \['bias', 'weight'\] and \['weight'\]"):
+        momentum_update(model, nn.Linear(2, 2, bias=False))

@@ -117,6 +117,14 @@ def test_noise_has_the_spread_of_the_unmodulated_gradient():
     assert torch.equal(again.weight.grad, layer.weight.grad)
 
 
+def test_the_deviation_divides_by_how_many_numbers_there_are():
+    layer = nn.Linear(2, 1, bias=False)
+    layer.weight.grad = torch.tensor([[1.0, 5.0]])  # deviates by 2 from its mean
+    modulate_gradients({"image": layer}, {"image": 0.5}, noise=True, generator=torch.Generator().manual_seed(0))
+    z = torch.randn(1, 2, generator=torch.Generator().manual_seed(0))
+    assert_close(layer.weight.grad, torch.tensor([[0.5, 2.5]]) + 2 * z)
+
+
 def test_noise_leaves_a_single_number_without_noise_and_a_missing_gradient_alone():
     layer = nn.Linear(1, 1)
     layer.weight.grad = torch.tensor([[2.0]])
