@@ -11,8 +11,8 @@ what stands in the braces of an error's f-string counts.
 
 For each module, the unbroken code runs first: which tests mention one of its names (or a name of a module built on
 it), that they pass, and how long each takes. Each mutant then meets these tests, the quickest first, and is dead at
-the first that fails or after ten times the unbroken run's processor time. Tests of `torch.compile` only take part with
-`--compile`. A test that is not chosen could only kill more, so the share that is reported is a lower bound.
+the first that fails, or when it takes 10 s and three times the unbroken run's processor time. Tests of `torch.compile`
+only take part with `--compile`. A test that is not chosen could only kill more: the reported share is a lower bound.
 
 The mutated source is served by an import hook in a forked child; the working tree is never written to. The file of
 JSON lines grows by one line a mutant: an interrupted run continues where it stopped.
@@ -124,15 +124,31 @@ def names_of(path: str, package: str) -> set[str]:
         chosen |= more
 
 
+def cases(names: set[str]) -> set[str]:
+    """The names under which the tests' tables of cases hold one of `names`: "mfb" for `{"mfb": fu.MFB}`."""
+    tables = [
+        node
+        for path in (ROOT / "tests/library").glob("*_cases.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Dict)
+    ]
+    entries = ((k, v) for table in tables for k, v in zip(table.keys, table.values))
+    return {
+        k.value
+        for k, v in entries
+        if isinstance(k, ast.Constant) and isinstance(k.value, str) and mentions(ast.unparse(v), names)
+    }
+
+
 def mentions(text: str, names: set[str]) -> bool:
-    return not names.isdisjoint(re.findall(r"\w+", text))
+    return bool(names) and re.search(rf"(?<!\w)({'|'.join(map(re.escape, names))})(?!\w)", text) is not None
 
 
 class Choose:
     """Keep the tests that mention one of `names`, by their parameters or by their source, and time each."""
 
     def __init__(self, names: set[str], every: set[str], with_compile: bool) -> None:
-        self.names, self.every, self.with_compile = names, every, with_compile
+        self.names, self.every, self.with_compile = names | cases(names), every | cases(every), with_compile
         self.cost: dict[str, float] = {}
         self.sources: dict[Path, dict[str, str]] = {}
 
@@ -229,7 +245,7 @@ def in_child(work: Callable[[], dict[str, Any]], seconds: int) -> dict[str, Any]
 
 
 def run_pytest(paths: list[str], plugin: object) -> int:
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:warnings", "-m", "not full"]
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not full"]
     options += ["-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0"]
     return int(pytest.main([*options, *paths], plugins=[plugin]))
 
@@ -258,7 +274,7 @@ def judge(mutant: dict[str, Any], cost: dict[str, float]) -> dict[str, Any]:
         code = run_pytest(sorted({test.partition("::")[0] for test in cost}), replay)
         return {"survived": code == 0, "by": replay.failed, "used": serve.used}
 
-    answer = in_child(work, 20 + int(10 * sum(cost.values())))
+    answer = in_child(work, 10 + int(3 * sum(cost.values())))
     if answer is None:
         return {**mutant, "change": change, "survived": False, "by": "time or crash"}
     if not answer.pop("used"):
