@@ -290,6 +290,7 @@ def test_quantise_finds_the_clusters_and_repeats_itself():
     [
         ([1.0, 2.0], 3, "clusters must be between 1 and the number of examples, 2, got 3"),
         ([1.0, 2.0], 0, "clusters must be between 1 and the number of examples, 2, got 0"),
+        (1.0, 1, r"features must be finite with shape \(N,\) or \(N, D\), got shape \(\)"),
         ([1.0, float("nan")], 1, r"features must be finite with shape \(N,\) or \(N, D\), got shape \(2, 1\)"),
         (np.zeros((2, 2, 2)), 1, r"features must .* got shape \(2, 2, 2\)"),
     ],
