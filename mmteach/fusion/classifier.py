@@ -35,6 +35,7 @@ class MultimodalClassifier(nn.Module):
 
     Raises ValueError for a missing or unknown modality, batch sizes that differ, and a fusion that does not fit.
 
+    >>> import torch
     >>> from mmteach.encoders import ImageResNet, TextBag
     >>> from mmteach.fusion import Concat
     >>> encoders = {"image": ImageResNet(dim=16), "text": TextBag(vocabulary=50, dim=8)}

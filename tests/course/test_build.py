@@ -209,7 +209,14 @@ def test_ctrl_c_leaves_the_old_notebook_and_no_kernel_behind(built, add):
     before = built.read_bytes()
     add("00_start", "# %% [markdown]\n# # T\n\n# %%\nimport time\nprint('started', flush=True)\ntime.sleep(60)\n")
     command = [sys.executable, "-m", "mmteach.cli", "build"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell's background job ignores Ctrl-C and passes that on; the command under test must not.
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     for _ in range(600):  # until its kernel is there, and a little longer, so that the cell runs
         if not Path("/proc").exists() or children_of(process.pid):
             break

@@ -140,7 +140,7 @@ def test_a_broken_list_of_checksums_is_a_fault(files, only, content):
     if content:
         (files / "SHA256.json").write_text(content)
     (found,) = doctor.report()
-    assert found.state == FAULT and found.says.startswith("the list of checksums cannot be read: ")
+    assert found.state == FAULT and found.says.startswith("SHA256.json in ") and store.CURE not in found.says
     assert found.cure == store.CURE
 
 

@@ -42,6 +42,8 @@ def test_lab_serves_the_course_on_loopback_and_stops_with_the_command(built, cap
     process = subprocess.Popen(
         [sys.executable, "-m", "mmteach.cli", "lab"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+        # A shell's background job ignores Ctrl-C and passes that on; the command under test must not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     said = ""
     for line in process.stdout:

@@ -45,7 +45,7 @@ def test_concat_and_a_linear_layer_are_that_of_multibench(dtype):
 @both
 def test_early_fusion_lays_steps_side_by_side_as_multibench_does(dtype):
     inputs, _, outputs = case("concat_early", dtype)
-    aligned, real = fu.EarlyFusion({"x1": 4, "x2": 5}, 3).aligned(inputs)
+    aligned, real = fu.EarlyFusion({"x1": 4, "x2": 5}, 3).to(dtype).aligned(inputs)
     close(aligned, outputs["z"])
     assert real.shape == (2, 3) and real.all()
 
