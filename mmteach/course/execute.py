@@ -24,7 +24,8 @@ import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.output_widget import OutputWidget
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # Asked of the kernel before it goes, so that the answers hold for the process that computed. What it never loaded did not
@@ -42,6 +43,19 @@ QUESTIONS = MACHINE | {
     "peak": "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss"
     f" * (1 if {LOADED}['sys'].platform == 'darwin' else 1024)",
 }
+
+LIMIT = 900  # seconds a cell: what takes longer waits for something that will not come
+
+
+class _Listener(OutputWidget):
+    """An Output widget's front end that keeps what it is shown and sends nothing back to the kernel.
+
+    nbclient's own writes to the socket on which it awaits the cell's reply. Where the reply arrives during that write, its
+    wake-up is lost (ZeroMQ signals a socket's edges, not its state) and the notebook waits for ever.
+    """
+
+    def send(self, *_: Any, **__: Any) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -77,11 +91,13 @@ def execute(
     folder: Path,
     environment: Mapping[str, str] | None = None,
     on_cell: Callable[[int, int], None] | None = None,
+    limit: int | None = LIMIT,
 ) -> Execution:
     """Run the notebook's cells in a fresh kernel of this very Python, in `folder`; their outputs go into `notebook`.
 
     environment: variables for the kernel on top of this process'
     on_cell:     called with (cell's number, cells in all) before each code cell
+    limit:       seconds a cell may take; one that takes longer is a failure (None: as long as it likes)
     """
     result = Execution()
     started = time.perf_counter()
@@ -90,7 +106,7 @@ def execute(
     client = NotebookClient(
         notebook,
         km=manager,
-        timeout=None,
+        timeout=limit,
         startup_timeout=120,
         record_timing=False,
         store_widget_state=True,  # an Output widget needs its state to write into; no state gets into the notebook
@@ -99,6 +115,7 @@ def execute(
         shutdown_kernel="immediate",
         resources={"metadata": {"path": str(folder)}},
     )
+    client.widget_registry["@jupyter-widgets/output"]["OutputModel"] = _Listener
     with tempfile.TemporaryDirectory(prefix="mmteach-run-") as scratch:
         claims = Path(scratch) / "claims.jsonl"
         # Progress bars are for people who watch; in stored outputs they are noise.
@@ -126,6 +143,9 @@ def _run_cells(client: NotebookClient, on_cell: Callable[[int, int], None] | Non
             traceback = ANSI.sub("", error.traceback)
             said = ANSI.sub("", f"{error.ename}: {error.evalue}")
             return Failure(number, _line(cell.source, traceback), said.strip(), traceback)
+        except CellTimeoutError:
+            said = f"not done after {client.timeout} s, the limit of one cell"
+            return Failure(number, _line(cell.source, ""), said, "")
         except DeadKernelError:
             said = "the kernel died; the usual cause is that the machine ran out of memory"
             return Failure(number, _line(cell.source, ""), said, "")

@@ -32,7 +32,7 @@
 # | 06 Applications | three systems that you use on input of your own |
 # | 07 Outlook | where the field goes, each trend as a measurement |
 #
-# Each has its notebook beside this one as it is finished; so far there is the first half of **03**.
+# Each has its notebook beside this one as it is finished; so far there are **01**, **02** and the first half of **03**.
 #
 # ## How a notebook runs
 #
@@ -299,4 +299,4 @@ else:
 #
 # ## Where to go on
 #
-# Open **03 · Fusion**. To change a chapter or to teach with it, see the pages for authors and instructors in the README.
+# Open **01 · Background**. To change a chapter or to teach with it, see the pages for authors and instructors in the README.

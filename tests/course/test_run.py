@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -95,6 +96,22 @@ def test_what_is_shown_inside_a_widget_stays_there(notebook):
     assert execute(page, path.parent).failure is None
     assert [output.text for output in page.cells[1].outputs] == ["outside\n"]
     assert "widgets" not in page.metadata
+
+
+def test_what_widgets_show_never_keeps_a_notebook_waiting():
+    """Cells whose widgets are shown much, while their replies are under way: nbclient's own widget hung in one of ten."""
+    code = (
+        "import ipywidgets\nout = ipywidgets.Output()\nwith out:\n    for i in range(40):\n        print(i, flush=True)"
+    )
+    page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for _ in range(60)])
+    assert execute(page, Path.cwd(), limit=60).failure is None
+    assert all(cell.outputs == [] for cell in page.cells)
+
+
+def test_a_cell_that_takes_longer_than_its_limit_is_a_failure():
+    page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import time\ntime.sleep(60)")])
+    failure = execute(page, Path.cwd(), limit=1).failure
+    assert str(failure) == "cell In [1], `import time`: not done after 1 s, the limit of one cell"
 
 
 @pytest.mark.parametrize("arguments", [["run", "9"], ["run", "start"], ["build", "04"], ["verify", "00", "9"]])
