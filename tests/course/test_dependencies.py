@@ -104,7 +104,7 @@ def test_every_conda_spec_parses_and_has_pyprojects_bound():
     assert specs.pop("pip") == ""
     expected = {
         CONDA_NAMES.get(requirement.name, requirement.name): str(requirement.specifier)
-        for requirement in [*CORE, *EXTRAS["lab"]]
+        for requirement in [*CORE, *EXTRAS["lab"], *EXTRAS["teach"]]
         if requirement.name not in ONLY_ON_PYPI
     }
     assert specs == expected
