@@ -41,8 +41,9 @@ def test_answers_are_counted_for_relational_and_other_questions_apart():
 def test_both_together_beat_the_better_single_modality_on_every_stored_seed():
     table, how = stored("classic")
     wide = table.pivot(index="seed", columns="model", values="auc")
-    assert len(wide) >= 3 and "mmteach train classic" in how
-    assert ((wide["both"] - wide[["image", "text"]].max(axis=1)) >= 0.05).all()
+    gain = wide["both"] - wide[["image", "text"]].max(axis=1)
+    assert len(wide) >= 5 and "mmteach train classic" in how
+    assert (gain >= 0.02).all() and gain.mean() >= 0.06 and wide["both"].mean() >= 0.88
 
 
 def test_the_relation_network_answers_what_an_mlp_of_its_size_cannot():
