@@ -27,7 +27,10 @@ class CourseError(ValueError):
 
 @dataclass(frozen=True)
 class Course:
-    """A course folder: notebooks/NN_name.ipynb, each written from notebooks/src/NN_name.py."""
+    """A course folder: notebooks/NN_name.ipynb, each written from notebooks/src/NN_name.py.
+
+    The exercises likewise: exercises/NN_name.ipynb and solutions/NN_name.ipynb from solutions/src/NN_name.py.
+    """
 
     root: Path
 
@@ -39,6 +42,14 @@ class Course:
     def sources(self) -> Path:
         return self.root / "notebooks" / "src"
 
+    @property
+    def solutions(self) -> Path:
+        return self.root / "solutions"
+
+    @property
+    def exercises(self) -> Path:
+        return self.root / "exercises"
+
     def chapters(self, folder: str = "notebooks") -> list[Path]:
         """The notebooks of one of FOLDERS, in the order of their numbers."""
         return _chapters(self.root / folder, ".ipynb")
@@ -46,6 +57,10 @@ class Course:
     def source_files(self) -> list[Path]:
         """The text sources of the chapters, in the order of their numbers."""
         return _chapters(self.sources, ".py")
+
+    def solution_files(self) -> list[Path]:
+        """The text sources of the exercises with their solutions, in the order of their numbers."""
+        return _chapters(self.solutions / "src", ".py")
 
 
 def _chapters(folder: Path, suffix: str) -> list[Path]:

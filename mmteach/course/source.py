@@ -5,6 +5,7 @@
 | `cells_of`      | the notebook a source stands for, without outputs                               |
 | `needs_running` | whether stored outputs still belong to these cells                              |
 | `with_outputs`  | the new cells with the stored outputs                                           |
+| `identity`      | a cell's id, from its content                                                    |
 | `normalised`    | the notebook as it is stored: no widget state, no timing, nothing of the machine |
 | `text_of`       | the notebook's file, to the byte                                                |
 
@@ -72,11 +73,11 @@ def cells_of(source: Path, path: str) -> NotebookNode:
     seen: dict[str, int] = {}
     for cell in notebook.cells:
         cell.metadata = NotebookNode({"tags": list(cell.metadata.tags)} if cell.metadata.get("tags") else {})
-        cell.id = _identity(cell, seen)
+        cell.id = identity(cell, seen)
     return notebook
 
 
-def _identity(cell: NotebookNode, seen: dict[str, int]) -> str:
+def identity(cell: NotebookNode, seen: dict[str, int]) -> str:
     """An id that depends on the cell's content alone, so that a new cell changes no other; repeats are numbered."""
     digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
     seen[digest] = seen.get(digest, 0) + 1

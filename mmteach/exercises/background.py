@@ -52,7 +52,7 @@ log-probabilities of $-200$ and below.""",
         "What you have then is right up to a constant in each row. Which function subtracts just that constant?",
         "`torch.log_softmax` normalises whatever logarithms it is given. Think about which axis holds the classes.",
     ),
-    links=(("two witnesses who have never met", "01_background"),),
+    links=("5 · Two witnesses who have never met",),
     cases=_late_cases,
     run=_late_run,
     misconceptions={

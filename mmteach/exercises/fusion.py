@@ -58,7 +58,7 @@ and `out`, so that the check can give them weights of its own.""",
         "Which of the two inputs does the gate read, and which does it let through? The shapes of the layers follow from that.",
         "The last layer reads the product $g * h$, so it maps `dim` numbers to `dim` numbers.",
     ),
-    links=(("gates", "03_fusion"),),
+    links=("2 · The model, layer by layer",),
     cases=_gated_cases,
     run=_gated_run,
     misconceptions={

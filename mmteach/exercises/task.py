@@ -89,7 +89,7 @@ class Task:
     parts:          by part, its points
     prompt:         Markdown; equations as in the chapter
     hints:          three, from a nudge to nearly the way
-    links:          (words, section's number and heading in the chapter's notebook)
+    links:          the headings of sections of the chapter: "4 · Training"
     cases:          seed → fresh inputs;  run: (answer, case) → Observed
     misconceptions: id → the sentence that points to the idea and does not give the answer; "{…}" is filled in from
                     the case's inputs and `what`
@@ -109,7 +109,7 @@ class Task:
     parts: Mapping[str, int]
     prompt: str
     hints: tuple[str, str, str]
-    links: tuple[tuple[str, str], ...]
+    links: tuple[str, ...]
     cases: Callable[[int], list[Case]]
     run: Callable[[Any, Case], Observed]
     misconceptions: Mapping[str, str]
