@@ -25,7 +25,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from mmteach.course import exercises, source
+from mmteach.course import source
 from mmteach.course.execute import execute
 from mmteach.course.paths import Course, CourseError, choose, write_whole
 from mmteach.course.run import Progress, summary
@@ -48,6 +48,8 @@ class _Job:
     def cells(self, course: Course) -> NotebookNode:
         if self.kind == "notebooks":
             return source.cells_of(self.source, self.target.relative_to(course.root).as_posix())
+        from mmteach.course import exercises  # it loads torch, which chapters alone do not need
+
         solved = exercises.instructors(self.source)
         return solved if self.kind == "solutions" else exercises.students(solved)
 

@@ -1,5 +1,6 @@
 """`mmteach build`: one way from source to notebook, executed only where code changed, written whole or not at all."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -201,8 +202,11 @@ def test_cells_that_repeat_have_ids_of_their_own(add):
 
 
 def children_of(pid):
-    stats = [path.read_text().rsplit(")", 1)[1].split() for path in Path("/proc").glob("[0-9]*/stat")]
-    return sum(int(fields[1]) == pid for fields in stats)
+    found = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it may end between being listed and being read
+            found += int(path.read_text().rsplit(")", 1)[1].split()[1]) == pid
+    return found
 
 
 def test_ctrl_c_leaves_the_old_notebook_and_no_kernel_behind(built, add):
