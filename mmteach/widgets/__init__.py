@@ -7,6 +7,8 @@
 | `noise_explorer`       | makes picture and sound worse and watches what each model believes      | `noise`       |
 | `noise_view`           | the same as one still figure                                            | `noise`       |
 | `information_explorer` | drags a joint distribution and watches redundancy, uniques and synergy   | `information` |
+| `pareto_explorer`      | moves the weights of two tasks and watches both accuracies and the front | `pareto`     |
+| `pareto_view`          | the same as one still figure                                            | `pareto`      |
 
 Every control has a label in words and works from the keyboard. Only what both ipywidgets 7 and 8 know is used, because
 Colab has 7. Beside each widget a chapter draws a static figure that carries the point alone.
@@ -14,7 +16,16 @@ Colab has 7. Beside each widget a chapter draws a static figure that carries the
 
 from mmteach.widgets.information import information_explorer
 from mmteach.widgets.noise import noise_explorer, noise_view
+from mmteach.widgets.pareto import pareto_explorer, pareto_view
 from mmteach.widgets.spectrogram import spectrogram_explorer
 from mmteach.widgets.tokens import token_explorer
 
-__all__ = ["information_explorer", "noise_explorer", "noise_view", "spectrogram_explorer", "token_explorer"]
+__all__ = [
+    "information_explorer",
+    "noise_explorer",
+    "noise_view",
+    "pareto_explorer",
+    "pareto_view",
+    "spectrogram_explorer",
+    "token_explorer",
+]
