@@ -4,6 +4,7 @@
 |---------------|--------------------------------------------------------------------------------------------|
 | `load_motion` | clip + sentence, with object, verb and direction to tell: video models, clip–sentence retrieval  |
 | `sentence`    | the sentence of an object, a verb and a direction                                            |
+| `film`        | one clip of any emoji that does one of these things: a clip of your own                       |
 
 The idea is that of Moving MNIST with captions (G. Mittal, T. Marwah and V. N. Balasubramanian, 2017, "Sync-DRAW: Automatic
 Video Generation using Deep Recurrent Attentive Architectures"), with emoji in place of digits.
@@ -144,6 +145,39 @@ def load_motion(
             info=words[part],
         )
     return MotionSplits("motion", **parts, classes=classes, vocabulary=vocabulary)
+
+
+def film(
+    thing: str,
+    verb: str,
+    direction: str = "",
+    *,
+    style: str = "noto",
+    frames: int = 8,
+    size: int = 32,
+    background: str = "noisy",
+    seed: int = 0,
+) -> Tensor:
+    """One clip of an emoji that does something: uint8 (frames, 3, size, size).
+
+    thing: one of the 24 objects by name, or any emoji of `concepts()` as its character;  direction: where the verb has some
+    Raises ValueError for an emoji, verb, direction or style that there is not.
+
+    >>> film("🛸", "moves", "up").shape
+    torch.Size([8, 3, 32, 32])
+    """
+    chars = [concept.char for concept in concepts()]
+    char = OBJECTS.get(thing, thing)
+    if char not in chars:
+        raise ValueError(f"thing must be one of {', '.join(OBJECTS)}, or an emoji, got {thing!r}")
+    _check.choice("verb", verb, tuple(VERBS))
+    _check.choice("direction", direction, VERBS[verb])
+    _check.choice("style", style, STYLES)
+    _check.choice("background", background, BACKGROUNDS)
+    generator = torch.Generator().manual_seed(seed)
+    does = torch.tensor([list(VERBS).index(verb)]), torch.tensor([DIRECTIONS.index(direction)])
+    paths = _paths(*does, frames, generator)
+    return _render(drawings(style)[[chars.index(char)]], paths, size, background, generator)[0]
 
 
 def pairs(held_out: bool) -> dict[str, list[tuple[int, int]]]:

@@ -249,3 +249,30 @@ def test_the_card_shows_a_clip_of_each_verb():
     shown = [title.split()[2] for title in titles if title]
     assert shown == list(VERBS)
     assert len(figure.axes) == 8 * 8
+
+
+# -- a clip of one's own -----------------------------------------------------------------------------------------------
+
+
+def test_a_film_of_any_emoji_moves_the_way_it_is_told():
+    clip = motion.film("🛸", "moves", "to the right", background="plain", seed=3)
+    assert clip.shape == (8, 3, 32, 32) and clip.dtype == torch.uint8
+    behind = clip[:, :, :1, :1].float()
+    ink = (clip.float() - behind).abs().sum(1)  # (frames, H, W)
+    across = (ink * torch.arange(32)).sum((1, 2)) / ink.sum((1, 2))  # the drawing's middle, frame by frame
+    assert (across.diff() > 0).all()
+    assert torch.equal(clip, motion.film("🛸", "moves", "to the right", background="plain", seed=3))
+    assert not torch.equal(clip, motion.film("rocket", "moves", "to the right", background="plain", seed=3))
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (("yeti", "moves", "up"), "thing must be one of apple"),
+        (("cat", "sings"), "verb must be one of"),
+        (("cat", "grows", "up"), "direction must be"),
+    ],
+)
+def test_a_film_that_cannot_be_made_says_why(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        motion.film(*arguments)
