@@ -37,7 +37,7 @@ def front(points: np.ndarray) -> np.ndarray:
         raise ValueError(f"points must be numbers with shape (N, K), none of them NaN, got shape {x.shape}")
     no_worse = (x[:, None] >= x[None]).all(2)  # [j, i]: j is at least as good as i everywhere
     better = (x[:, None] > x[None]).any(2)
-    beaten: np.ndarray = (no_worse & better).any(axis=0)
+    beaten = np.asarray((no_worse & better).any(axis=0))
     return ~beaten
 
 
