@@ -12,6 +12,7 @@
 | `resolution`      | one sound through several windows                                  |
 | `information`     | redundancy, uniques and synergy as bars                            |
 | `beliefs`         | a model's probabilities over the classes                            |
+| `alignment`       | when each letter of a text was heard                                |
 | `timeline`        | a field's history: years to scale, a row of text an event            |
 | `canvas`          | an empty figure in the course's look, for a chapter's own drawings  |
 | `describe`        | a figure with its alt text, to stand as a cell's last line          |
@@ -19,6 +20,7 @@
 | `use_style`       | the course's look for everything drawn after it                     |
 """
 
+from mmteach.figures.applications import alignment
 from mmteach.figures.charts import compare, heatmap, learning_curves
 from mmteach.figures.concepts import information, resolution
 from mmteach.figures.moving import MovingPicture, moving
@@ -33,6 +35,7 @@ __all__ = [
     "Event",
     "MovingPicture",
     "Picture",
+    "alignment",
     "as_picture",
     "beliefs",
     "canvas",

@@ -9,11 +9,15 @@
 | `information_explorer` | drags a joint distribution and watches redundancy, uniques and synergy   | `information` |
 | `pareto_explorer`      | moves the weights of two tasks and watches both accuracies and the front | `pareto`     |
 | `pareto_view`          | the same as one still figure                                            | `pareto`      |
+| `picture_finder`       | types a wish, paints or uploads a picture, names what it could be         | `apps`        |
+| `speech_writer`        | has a text spoken or uploads a sound, and reads what was heard            | `apps`        |
+| `clip_finder`          | types a sentence, directs or uploads a clip, reads what happens in it     | `apps`        |
 
 Every control has a label in words and works from the keyboard. Only what both ipywidgets 7 and 8 know is used, because
 Colab has 7. Beside each widget a chapter draws a static figure that carries the point alone.
 """
 
+from mmteach.widgets.apps import clip_finder, picture_finder, speech_writer
 from mmteach.widgets.information import information_explorer
 from mmteach.widgets.noise import noise_explorer, noise_view
 from mmteach.widgets.pareto import pareto_explorer, pareto_view
@@ -21,11 +25,14 @@ from mmteach.widgets.spectrogram import spectrogram_explorer
 from mmteach.widgets.tokens import token_explorer
 
 __all__ = [
+    "clip_finder",
     "information_explorer",
     "noise_explorer",
     "noise_view",
     "pareto_explorer",
     "pareto_view",
+    "picture_finder",
     "spectrogram_explorer",
+    "speech_writer",
     "token_explorer",
 ]
