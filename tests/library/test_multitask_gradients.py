@@ -275,6 +275,15 @@ def test_cagrad_projects_the_mean_where_nobody_can_gain():
     assert_close(cagrad(sideways, c=0.5), torch.tensor([1 / 3, 0.0]), atol=1e-6, rtol=0)
 
 
+@pytest.mark.filterwarnings("error")
+def test_cagrad_takes_gradients_that_cancel_but_for_rounding():
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        g = torch.randn(1, 5, generator=generator)
+        nearly = torch.cat([g, -g * (1 + 1e-7 * torch.randn(1, generator=generator))])
+        assert cagrad(nearly).norm() <= 1e-5 * g.norm()
+
+
 def test_cagrad_errors_name_the_argument():
     with pytest.raises(ValueError, match=r"^c must be between 0 and inf, got -0\.1"):
         cagrad(torch.eye(2), c=-0.1)

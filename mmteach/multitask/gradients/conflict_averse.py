@@ -25,11 +25,11 @@ def _hardest_weights(k: np.ndarray, c: float) -> tuple[np.ndarray, float]:
 
     tasks = len(k)
     to_mean = k.mean(1)  # g_t·ḡ
-    radius = c * np.sqrt(k.mean())  # c ‖ḡ‖
+    radius = c * np.sqrt(max(k.mean(), 0))  # c ‖ḡ‖; rounding makes the square of a vanishing ḡ a little negative
     tiny = 1e-16  # keeps the square root differentiable at g_w = 0
 
     def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
-        norm = np.sqrt(w @ k @ w + tiny)
+        norm = np.sqrt(max(w @ k @ w, 0) + tiny)
         return w @ to_mean + radius * norm, to_mean + radius * (k @ w) / norm
 
     found = minimize(
@@ -72,5 +72,5 @@ def cagrad(jacobian: Tensor, c: float = 0.4, rescale: int = 0) -> Tensor:
     if abs(gain) < 1e-6:  # nobody can gain
         weights = projected(k, mean)
     else:
-        weights = mean + c * np.sqrt(k.mean() / (w @ k @ w)) * w
+        weights = mean + c * np.sqrt(max(k.mean(), 0) / (w @ k @ w)) * w
     return combine(weights / (1.0, 1 + c**2, 1 + c)[rescale], jacobian)
