@@ -7,6 +7,8 @@
 | `noise_explorer`       | makes picture and sound worse and watches what each model believes      | `noise`       |
 | `noise_view`           | the same as one still figure                                            | `noise`       |
 | `information_explorer` | drags a joint distribution and watches redundancy, uniques and synergy   | `information` |
+| `fusion_explorer`      | chooses a fusion, spoils a modality, sees the answer and whom the gate trusts | `fusion`  |
+| `fusion_view`          | the same as one still figure                                            | `fusion`      |
 | `pareto_explorer`      | moves the weights of two tasks and watches both accuracies and the front | `pareto`     |
 | `pareto_view`          | the same as one still figure                                            | `pareto`      |
 | `picture_finder`       | types a wish, paints or uploads a picture, names what it could be         | `apps`        |
@@ -18,6 +20,7 @@ Colab has 7. Beside each widget a chapter draws a static figure that carries the
 """
 
 from mmteach.widgets.apps import clip_finder, picture_finder, speech_writer
+from mmteach.widgets.fusion import fusion_explorer, fusion_view
 from mmteach.widgets.information import information_explorer
 from mmteach.widgets.noise import noise_explorer, noise_view
 from mmteach.widgets.pareto import pareto_explorer, pareto_view
@@ -26,6 +29,8 @@ from mmteach.widgets.tokens import token_explorer
 
 __all__ = [
     "clip_finder",
+    "fusion_explorer",
+    "fusion_view",
     "information_explorer",
     "noise_explorer",
     "noise_view",
