@@ -95,4 +95,5 @@ def set_gradient(parameters: Iterable[nn.Parameter], gradient: Tensor) -> None:
     kept = _parameters(parameters)
     _check.shape("gradient", gradient, sum(p.numel() for p in kept))
     for p, piece in zip(kept, gradient.detach().split([p.numel() for p in kept])):
-        p.grad = piece.view_as(p).to(device=p.device, dtype=p.dtype, copy=True)
+        # In the parameter's own layout in memory (a filter may have its channels last): fused optimisers go by memory.
+        p.grad = torch.empty_like(p).copy_(piece.view_as(p))

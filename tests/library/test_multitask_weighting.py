@@ -362,6 +362,25 @@ def test_a_parameter_no_task_uses_gives_zeros_and_a_frozen_one_is_passed_over():
     assert_close(jacobian, torch.tensor([[1.0, 1.0, 0.0], [3.0, 3.0, 0.0]]))
 
 
+def test_set_gradient_trains_filters_with_their_channels_last_as_backward_does():
+    def trained(by_hand):
+        torch.manual_seed(0)
+        conv, x = nn.Conv2d(3, 4, 3), torch.randn(2, 3, 5, 5)
+        conv.weight.data = conv.weight.data.to(memory_format=torch.channels_last)
+        optimizer = torch.optim.AdamW(conv.parameters(), lr=0.1, fused=True)  # goes by memory, not by index
+        for _ in range(2):
+            optimizer.zero_grad()
+            loss = conv(x).square().mean()
+            if by_hand:
+                set_gradient(conv.parameters(), task_gradients([loss], conv.parameters())[0])
+            else:
+                loss.backward()
+            optimizer.step()
+        return conv.weight.detach()
+
+    assert_close(trained(by_hand=True), trained(by_hand=False))
+
+
 def test_set_gradient_is_the_way_back():
     torch.manual_seed(0)
     parameters = [nn.Parameter(torch.randn(2, 3)), nn.Parameter(torch.randn(4, dtype=torch.float64))]
