@@ -157,8 +157,7 @@ def combined(combine: Callable[[Tensor], Tensor]) -> Backward:
         each = torch.stack(list(losses.values()))
         shared, heads = list(model.shared_parameters()), list(model.heads.parameters())  # type: ignore[operator, union-attr]
         jacobian = task_gradients(each, shared)
-        for p, g in zip(heads, torch.autograd.grad(each.sum(), heads)):
-            p.grad = g
+        set_gradient(heads, task_gradients([each.sum()], heads)[0])
         set_gradient(shared, combine(jacobian))
 
     return backward
