@@ -31,6 +31,8 @@ GENERAL = {
     "unanswered": "not answered yet",
     "no function": "the check needs something that can be called (a function or a class), and got {found}",
     "no module": "building it gave {found}; a class that inherits from nn.Module is needed",
+    "no dict": "the answer is {found}; a dict with the entries that the text names is needed",
+    "missing": "the answer has no entry {found!r}",
     "raises": "it stopped with {error}",
     "exits": "it ends the program: an answer returns, and leaves the notebook running",
     "slow": "it was not done after {seconds:g} s: is there a loop that never ends, or one over every single number?",
@@ -162,6 +164,10 @@ def _trouble(task: Task, case: Case, seen: Observed) -> tuple[str, str] | None:
         return "no function", GENERAL["no function"].format(found=describe(seen["outputs"]["value"]))
     if seen.get("no module"):
         return "no module", GENERAL["no module"].format(found=f"an object of type {seen['no module']}")
+    if seen.get("no dict"):
+        return "no dict", GENERAL["no dict"].format(found=describe(seen["outputs"]["value"]))
+    if seen.get("missing"):
+        return "missing", GENERAL["missing"].format(found=seen["missing"])
     if seen.get("settings"):
         return "settings", GENERAL["settings"].format(names=" and ".join(seen["settings"]))
     if seen.get("changed"):
@@ -189,14 +195,18 @@ def _sentence(task: Task, name: str) -> str:
     return task.misconceptions[name] if name in task.misconceptions else GENERAL[name]
 
 
-def _explains(gives: Mapping[str, Any], right: Mapping[str, Any], outputs: Mapping[str, Any], task: Task) -> bool:
+def _explains(
+    gives: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    right: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+    task: Task,
+) -> bool:
     """Whether a known wrong answer gives just these outputs, and differs from the right one in at least one of them."""
-    agrees = all(
-        _difference(name, value, outputs.get(name), task.rtol, task.atol) is None for name, value in gives.items()
-    )
-    return agrees and any(
-        _difference(name, value, right.get(name), task.rtol, task.atol) for name, value in gives.items()
-    )
+    for one in [gives] if isinstance(gives, Mapping) else gives:
+        agrees = all(_difference(k, v, outputs.get(k), task.rtol, task.atol) is None for k, v in one.items())
+        if agrees and any(_difference(k, v, right.get(k), task.rtol, task.atol) for k, v in one.items()):
+            return True
+    return False
 
 
 def _rows_mix(outputs: Mapping[str, Any], task: Task) -> bool:

@@ -4,7 +4,8 @@
 |------------|------------------------------------------------------------------------------------------|
 | `function` | call a function: its value, gradients, rows one by one, changed arguments                |
 | `module`   | build an nn.Module, give it the case's weights, call it                                  |
-| `value`    | an answer that is a value: a number, a word, a table                                     |
+| `value`    | an answer that is a value: a number, a word, a list                                      |
+| `entry`    | one entry of an answer that is a dict                                                    |
 | `observe`  | a task's `run` under the guards of `mmteach.exercises.guard`; never raises for an answer  |
 
 What is observed is a dict: `outputs` by name, and where there is something to say, `error`, `changed` (names of
@@ -117,6 +118,15 @@ def module(
 def value(answer: Any) -> Observed:
     """An answer that is a value; None is an answer not yet given."""
     return {"outputs": {"value": plain(answer)}} | ({"unanswered": True} if answer is None or answer is ... else {})
+
+
+def entry(answer: Any, key: str) -> Observed:
+    """One entry of an answer that is a dict: {"or": 0.5}; None for an entry is one not yet given."""
+    if not isinstance(answer, dict):
+        return value(answer) | {"no dict": True}
+    if key not in answer:
+        return {"outputs": {}, "missing": key}
+    return value(answer[key])
 
 
 def weighing(like: Tensor) -> Tensor:

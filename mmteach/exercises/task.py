@@ -14,7 +14,7 @@ a sandboxed child: it is in a module that imports no reference, and what goes in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,14 +48,14 @@ class Expectation:
     """What a right answer's outputs are for one case, and what those of each known misconception are.
 
     right: by name of the output, plain data
-    wrong: misconception → outputs by name; only the outputs that it changes need be there
+    wrong: misconception → outputs by name, or several such dicts; only the outputs that it changes need be there
     """
 
     right: Mapping[str, Any]
-    wrong: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    wrong: Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     def as_plain(self) -> dict[str, Any]:
-        return {"right": dict(self.right), "wrong": {name: dict(outputs) for name, outputs in self.wrong.items()}}
+        return {"right": dict(self.right), "wrong": dict(self.wrong)}
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> Expectation:
@@ -93,7 +93,8 @@ class Task:
     cases:          seed → fresh inputs;  run: (answer, case) → Observed
     misconceptions: id → the sentence that points to the idea and does not give the answer; "{…}" is filled in from
                     the case's inputs and `what`
-    notice:         (case, observed) → a misconception's id where a property that needs no reference is broken
+    notice:         (case, observed) → a misconception's id where a property that needs no reference is broken; it belongs
+                    to the parent's side, where the observed may be anything a learner's code made of it
     blocks:         library modules that implement what is asked: an answer may not call them
     seconds:        for one case
     picture:        (expectation, observed) → a figure of yours against the target, or None
