@@ -27,7 +27,7 @@ from mmteach.exercises.task import Task as Task
 from mmteach.exercises.task import Verdict as Verdict
 
 # In the order of the chapters; solutions/src/NN_name.py is named after its module here.
-CHAPTERS = ("background", "fusion")
+CHAPTERS = ("background", "concepts", "fusion")
 
 
 @functools.cache

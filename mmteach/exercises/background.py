@@ -302,7 +302,6 @@ Before you compute: in which corner of the table do you expect the largest gain?
         "other training": "this compares, or reads, models of the other training",
         "most accurate": "this is where late fusion is most accurate; where does it gain most over the better single one?",
         "largest loss": "this is the cell with the smallest gain",
-        "swapped": "row and column have changed places: the picture's noise goes down, the sound's across",
         "negative": "the price is what is lost, a number above 0",
         "worst cell": "the price is asked for where both are clean; which cell of the table is that?",
     },

@@ -327,7 +327,6 @@ BANK = {
             "most accurate": (READ | {"sigma": cell(LATE, "sigma")}, "most accurate", "sigma"),
             "most accurate sound": (READ | {"snr": cell(LATE, "snr")}, "most accurate", "snr"),
             "smallest gain": (READ | {"snr": cell(-GAIN, "snr")}, "largest loss", "snr"),
-            "transposed": (READ | {"snr": SNRS[SIGMAS.index(READ["sigma"])]}, "swapped", "snr"),
             "trained clean": (READ | {"price": LATE[0, 0].item()}, "other training", "price"),
             "negative": (READ | {"price": -READ["price"]}, "negative", "price"),
             "worst cell": (READ | {"price": (CLEAN["late"] - LATE)[-1, -1].item()}, "worst cell", "price"),

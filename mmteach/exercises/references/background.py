@@ -197,17 +197,14 @@ def grid(case: Case) -> Expectation:
     gain = late - singles(noise).amax(0)
     row, column_ = divmod(int(gain.argmax()), 5)
 
-    def reading(at: int, transposed: bool = False) -> float:
+    def reading(at: int) -> float:
         down, across = divmod(at, 5)
-        if transposed:
-            down, across = across, down
         return SIGMAS[down] if case.inputs["entry"] == "sigma" else SNRS[across]
 
     wrong = {
         "most accurate": {"value": reading(int(late.argmax()))},
         "largest loss": {"value": reading(int(gain.argmin()))},
         "other training": {"value": reading(int((late_clean - singles(clean).amax(0)).argmax()))},
-        "swapped": {"value": reading(int(gain.argmax()), transposed=True)},
     }
     return Expectation({"value": SIGMAS[row] if case.inputs["entry"] == "sigma" else SNRS[column_]}, wrong)
 
