@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from mmteach.exercises import stored
@@ -225,6 +226,15 @@ def _difference(output: str, right: Any, found: Any, rtol: float, atol: float) -
         return say("gradient")
     if output == "parameters":
         return None if right == found else say("parameters", found=_shapes(found), right=_shapes(right))
+    if (
+        isinstance(right, Tensor)
+        and right.ndim == 0
+        and isinstance(found, (int, float))
+        and not isinstance(found, bool)
+    ):
+        found = torch.tensor(
+            float(found), dtype=torch.float64
+        )  # a number for a tensor of one: its missing gradient is another matter
     if isinstance(right, Tensor):
         if not isinstance(found, Tensor):
             return say("type", found=describe(found), right="a tensor")
