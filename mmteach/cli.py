@@ -1,4 +1,4 @@
-"""The command line: `mmteach lab, run, doctor, data, build, verify, train`.
+"""The command line: `mmteach lab, run, doctor, data, build, verify, train, grade`.
 
 Exit codes: 0 good; 1 it ran and found a failure (a cell, a claim, something stale, a damaged file); 2 unusable input or
 arguments; 130 interrupted. What went wrong is one clear line on stderr; MMTEACH_DEBUG=1 shows the traceback as well.
@@ -153,7 +153,66 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--resume", action="store_true", help="keep the seeds that the file already has")
     train.add_argument("--scale", choices=SCALES, help="how much to compute (default: MMTEACH_SCALE, or what there is)")
     train.set_defaults(call=_train)
+    _grade_parser(commands)
     return parser
+
+
+def _grade_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    grade = commands.add_parser(
+        "grade",
+        help="grade a class's notebooks in a sandbox",
+        description="Grade a folder of strangers' notebooks: grades.csv, results.json, a feedback page each and a report "
+        "on the class. Interrupted at any moment, the same command goes on where it was.",
+    )
+    grade.add_argument(
+        "submissions", type=Path, metavar="SUBMISSIONS",
+        help="nbgrader's folder (STUDENT/ASSIGNMENT/*.ipynb), a folder of STUDENT.ipynb, or a zip from Moodle or Canvas",
+    )  # fmt: skip
+    grade.add_argument(
+        "--assignment", metavar="NAME", help="what was handed in: 03_fusion (default: all of an nbgrader tree)"
+    )
+    grade.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the folder of the gradebook and the results"
+    )
+    grade.add_argument(
+        "--only", action="append", default=[], metavar="STUDENT", help="grade this student alone (repeatable)"
+    )
+    grade.add_argument("--regrade", action="store_true", help="grade again what is graded, on the same inputs")
+    grade.add_argument("--workers", type=int, default=0, metavar="N", help="processes at a time (default: one a core)")
+    grade.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler whose workers grade: tcp://HOST:8786")
+    grade.add_argument(
+        "--level",
+        choices=("full", "reduced", "none"),
+        default="full",
+        help="the least sandbox that is accepted (default full)",
+    )
+    grade.add_argument(
+        "--time-limit",
+        type=float,
+        metavar="S",
+        help="seconds a task may take (default: what the task says, 30 to load)",
+    )
+    grade.add_argument(
+        "--marks", type=Path, metavar="F", help="to_mark.csv with the points of open questions filled in"
+    )
+    grade.add_argument("--due", default="", metavar="DATE", help="2026-11-30T23:59: days after it are a column")
+    grade.add_argument(
+        "--seed", type=int, metavar="N", help="of the inputs (default: drawn once, kept in the gradebook)"
+    )
+    grade.add_argument(
+        "--source",
+        type=Path,
+        metavar="PATH",
+        help="the instructor's notebook, or the folder it is in (default: this course's)",
+    )
+    grade.set_defaults(call=_grade)
+
+
+def _grade(args: argparse.Namespace) -> int:
+    from mmteach.grading import front
+
+    names = vars(args) | {"only": tuple(args.only)}
+    return front.run(front.Asked(**{name: value for name, value in names.items() if name not in ("call", "command")}))
 
 
 def _lab(args: argparse.Namespace) -> int:

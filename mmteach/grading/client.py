@@ -42,7 +42,7 @@ START = 120.0  # seconds to import torch on a slow disk
 GRACE = 30.0  # seconds beyond a request's own limit after which the server itself counts as lost
 
 
-class Unsafe(RuntimeError):
+class Unsafe(ValueError):
     """The sandbox holds less than what was asked for."""
 
 
