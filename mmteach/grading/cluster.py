@@ -24,6 +24,7 @@ from mmteach.grading.grade import Rules
 from mmteach.grading.sandbox import Limits
 
 AHEAD = 4  # submissions on their way, a thread of the cluster
+PATIENCE = 15  # seconds for a scheduler to answer
 _here = threading.local()
 _all: list[Worker] = []
 
@@ -64,7 +65,7 @@ def spread(job: Job, todo: Iterator[tuple[str, bytes]], address: str) -> Generat
     except ModuleNotFoundError:
         raise ValueError('--cluster needs Dask: pip install "mmteach[teach]"') from None
     try:
-        client = Client(address, timeout=15)
+        client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError, TimeoutError) as error:
         raise ValueError(f"no Dask scheduler answers at {address}: {error}") from error
     with client:
@@ -72,7 +73,7 @@ def spread(job: Job, todo: Iterator[tuple[str, bytes]], address: str) -> Generat
         if not threads:
             raise ValueError(f"the scheduler at {address} has no workers")
         plain, digest = as_plain(job), job.digest
-        keys: dict[str, str] = {}
+        keys: dict[Any, str] = {}
 
         def submit() -> Any:
             key, data = next(todo)
