@@ -144,12 +144,12 @@ METHODS: dict[str, Callable[[dict[str, int]], nn.Module]] = {
     "multiplicative": lambda dims: MultiplicativeInteractions(dims, DIM),
     "cross-attention": lambda dims: CrossAttentionFusion(dims, DIM, width=32),
     "MulT": lambda dims: MulT(dims, DIM, width=16, causal=False),
-    "bottleneck": lambda dims: BottleneckFusion(dims, DIM, width=32),
+    "bottleneck": lambda dims: BottleneckFusion(dims, DIM, width=16),
     "Perceiver": lambda dims: PerceiverFusion(dims, DIM, width=32, latents=8, layers=1),
     "mixture of experts": lambda dims: MixtureOfExperts(dims, DIM),
     "late": lambda dims: LateFusion(dims, CLASSES),
 }
-WITH_DROPOUT = ("concat", "product", "GMU", "low-rank tensor", "cross-attention", "mixture of experts")
+WITH_DROPOUT = ("concat", "product", "gated", "GMU", "low-rank tensor", "mixture of experts")
 
 
 class Given(nn.Module):
@@ -207,7 +207,7 @@ class EarlyPixels(nn.Module):
         return self.head(self.encoder(torch.cat([image, word.expand(-1, -1, *image.shape[2:])], 1)))
 
 
-def jitter(batch: Batch, strength: float = 0.4) -> Batch:
+def jitter(batch: Batch, strength: float = 0.2) -> Batch:
     """Pictures turned, scaled, moved, mirrored and tinted at random, on the white they stand on; uint8 → 0…1."""
     image = batch.inputs["image"].float() / 255
     n, where = len(image), image.device
@@ -348,36 +348,40 @@ def load(seed: int) -> EmojiSplits:
     return replace(emoji, **{part: getattr(emoji, part)[::thin] for part in ("train", "valid", "test")})
 
 
+def _row(model: nn.Module, history: History, valid: Batch, test: Batch) -> dict[str, float]:
+    row = {"accuracy": accuracy(model, test), "valid": accuracy(model, valid)}
+    if len(test.inputs) == 2:
+        row |= {f"no_{m}": accuracy(model, without(test, m)) for m in ("text", "image")}
+    return row | {"parameters": trained_parameters(model), "seconds": round(history.seconds, 1)}
+
+
 def fusion(seed: int) -> dict[str, dict[str, float]]:
     """Every fusion on emoji picture + one keyword → 94 subgroups, unseen concepts, on encoders trained once.
 
     accuracy, no_text, no_image: on the test split, as it is and with a modality missing;  valid: what chose the epoch
-    parameters, seconds: of what is trained on top of the encoders; for "image" and "text" of the encoder, for "early, each
-    pixel" of all. A single modality is its encoder's own layer or a deeper head, whichever validation prefers.
+    parameters, seconds: of what is trained on top of the encoders; for "image" and "text" of the encoder.
+    A single modality is its encoder's own layer or a deeper head, whichever validation prefers.
     """
     emoji = load(seed)
     trained = {m: encoder(emoji, m, seed) for m in ("image", "text")}
     image, text = (trained[m][0].encoders[m] for m in ("image", "text"))
     train, valid, test = (see(image, part) for part in (emoji.train, emoji.valid, emoji.test))
     rows = {}
-
-    def add(name: str, model: nn.Module, history: History, valid: Batch, test: Batch) -> None:
-        row = {"accuracy": accuracy(model, test), "valid": accuracy(model, valid)}
-        for m in ("text", "image"):
-            if len(test.inputs) == 2:
-                row[f"no_{m}"] = accuracy(model, without(test, m))
-        rows[name] = row | {"parameters": trained_parameters(model), "seconds": round(history.seconds, 1)}
-
     for m, (own, history) in trained.items():
         deeper, _ = fuse(m, text, train, valid, seed)
         plain = accuracy(own, emoji.valid.only(m)) >= accuracy(deeper, valid.only(m))
         parts = (emoji.valid.only(m), emoji.test.only(m)) if plain else (valid.only(m), test.only(m))
-        add(m, own if plain else deeper, history, *parts)
-        rows[m]["parameters"] = trained_parameters(own)
+        rows[m] = _row(own if plain else deeper, history, *parts) | {"parameters": trained_parameters(own)}
     for method in METHODS:
-        add(method, *fuse(method, text, train, valid, seed), valid, test)
+        rows[method] = _row(*fuse(method, text, train, valid, seed), valid, test)
     for method in WITH_DROPOUT:
-        add(f"{method} + dropout", *fuse(method, text, train, valid, seed, dropout=0.3), valid, test)
+        rows[f"{method} + dropout"] = _row(*fuse(method, text, train, valid, seed, dropout=0.3), valid, test)
+    return rows
+
+
+def early_pixels(seed: int) -> dict[str, dict[str, float]]:
+    """Fusion before anything is seen, with as many steps as the image encoder of `fusion` has; the same columns."""
+    emoji = load(seed)
     seed_everything(seed)
     early = EarlyPixels(len(emoji.vocabulary))
     history = _fit(
@@ -390,8 +394,7 @@ def fusion(seed: int) -> dict[str, dict[str, float]]:
         steps=pick(smoke=1, laptop=16 * math.ceil(4444 / 32)),  # as many as the image encoder had
         seed=seed,
     )
-    add("early, each pixel", early, history, emoji.valid, emoji.test)
-    return rows
+    return {"early, each pixel": _row(early, history, emoji.valid, emoji.test)}
 
 
 # Competition: two encoders trained together from nothing, on small pictures so that a chapter can do it live.
@@ -526,6 +529,11 @@ RECIPES = [
         "fusion",
         "Every fusion method on emoji picture + one keyword → subgroup, unseen concepts, on encoders trained once a seed",
         fusion,
+    ),
+    Recipe(
+        "early-pixels",
+        "Early fusion of the same pictures and words, the word laid over every pixel, one network trained from nothing",
+        early_pixels,
     ),
     Recipe(
         "competition",
