@@ -117,6 +117,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     data.set_defaults(call=_data)
 
+    check = commands.add_parser(
+        "check",
+        help="check an exercise notebook",
+        description="Check the answers in an exercise notebook: a line a task with its points and the first thing that is "
+        "wrong. The notebook runs in a process of its own; cells that fail cost only what depends on them.",
+    )
+    check.add_argument("notebook", nargs="?", type=Path, metavar="NOTEBOOK", help="the notebook with your answers")
+    check.add_argument("--json", type=Path, metavar="F", help="write the points and messages to this file")
+    check.add_argument("--progress", action="store_true", help="show what you have solved so far, in all chapters")
+    check.set_defaults(call=_check)
+
     build = commands.add_parser(
         "build",
         help="make the notebooks from their sources",
@@ -250,6 +261,18 @@ def _data(args: argparse.Namespace) -> int:
     elif one.sample:
         print(f"\nA picture of samples: mmteach data show {one.name} --out {one.name}.png")
     return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    if not args.notebook and not args.progress:
+        raise ValueError("which notebook? For example: mmteach check exercises/03_fusion.ipynb")
+    from mmteach import exercises
+    from mmteach.exercises import progress, submission
+
+    code = submission.check(args.notebook, _width(), args.json) if args.notebook else 0
+    if args.progress:
+        print(progress.table(exercises.tasks()))
+    return code
 
 
 def _build(args: argparse.Namespace) -> int:

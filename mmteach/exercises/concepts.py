@@ -253,7 +253,7 @@ LAST = Task(
     parts={"values": 3, "left": 1},
     prompt=r"""
 This reader is to say who chases whom. Its GRU is sound, its loss and its data are sound, and it answers like a coin: the cell below shows it. Sentences are padded
-to 20 steps. Find out why, and mend `last`.
+to 80 steps. Find out why, and mend `last`.
 
 `last(h, mask)` gets the GRU's states $(B, T, D)$ and the mask $(B, T)$, True where a step is real, and gives the state after the **last real step**, $(B, D)$. Some
 tokenisers pad on the left: make it right for both sides. Every sentence has at least one real step, and its real steps are side by side.""",

@@ -415,14 +415,14 @@ def _weights_run(answer: Any, case: Case) -> Observed:
 
 WEIGHTS = Task(
     name="fusion.weights",
-    title="A fused model that is good in training and at chance alone",
+    title="A fused model that is good in batches and poor alone",
     answer="fuse",
     kind="debug",
     minutes=20,
     difficulty=3,
     parts={"values": 2, "missing": 2},
     prompt=r"""
-This fusion averages the modalities' vectors with learned weights. With batches of 64 it trains well; asked about one example at a time it falls to chance,
+This fusion averages the modalities' vectors with learned weights. With batches of 64 it trains well; asked about one example at a time it is right far less often,
 as the cell below shows. And where a modality is absent, whatever stands in its place still moves the answer. There are **two** faults in `fuse`. Find both.
 
 `fuse(vectors, scores, present)` gets $(B, M, D)$ vectors, one for each of $M$ modalities, their scores $(B, M)$, and a bool tensor $(B, M)$, True where a modality is there; at least one

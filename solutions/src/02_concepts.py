@@ -80,14 +80,14 @@ WORDS = ["", "?", "the", "chases", "is", "chased", "by", *THINGS]
 
 
 def sentences():
-    """Active and passive sentences of every pair of things: word numbers padded to 20, their mask, and who it is that chases."""
+    """Active and passive sentences of every pair of things: word numbers padded to 80, their mask, and who it is that chases."""
     rows, who = [], []
     for a in THINGS:
         for b in THINGS:
             if a != b:
                 rows += [f"the {a} chases the {b}", f"the {b} is chased by the {a}"]
                 who += [int(THINGS.index(a) < THINGS.index(b))] * 2  # is it the one that comes first in THINGS?
-    ids = torch.zeros(len(rows), 20, dtype=torch.long)
+    ids = torch.zeros(len(rows), 80, dtype=torch.long)
     for row, text in zip(ids, rows):
         words = [WORDS.index(word) for word in text.split()]
         row[: len(words)] = torch.tensor(words)

@@ -20,7 +20,7 @@ def test_without_a_command_the_help_is_printed(capsys):
         assert word in shown
 
 
-@pytest.mark.parametrize("name", ["lab", "run", "doctor", "data", "build", "verify", "train"])
+@pytest.mark.parametrize("name", ["lab", "run", "doctor", "data", "check", "build", "verify", "train"])
 def test_every_command_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([name, "--help"])
