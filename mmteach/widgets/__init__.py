@@ -11,6 +11,10 @@
 | `fusion_view`          | the same as one still figure                                            | `fusion`      |
 | `pareto_explorer`      | moves the weights of two tasks and watches both accuracies and the front | `pareto`     |
 | `pareto_view`          | the same as one still figure                                            | `pareto`      |
+| `similarity_explorer`  | turns the temperature and watches what the contrastive loss sees of a batch | `similarity` |
+| `similarity_view`      | the same as one still figure                                            | `similarity`  |
+| `search_explorer`      | searches a gallery by words, in any language that the model has read    | `search`      |
+| `search_view`          | the same as one still figure                                            | `search`      |
 | `picture_finder`       | types a wish, paints or uploads a picture, names what it could be         | `apps`        |
 | `speech_writer`        | has a text spoken or uploads a sound, and reads what was heard            | `apps`        |
 | `clip_finder`          | types a sentence, directs or uploads a clip, reads what happens in it     | `apps`        |
@@ -24,6 +28,8 @@ from mmteach.widgets.fusion import fusion_explorer, fusion_view
 from mmteach.widgets.information import information_explorer
 from mmteach.widgets.noise import noise_explorer, noise_view
 from mmteach.widgets.pareto import pareto_explorer, pareto_view
+from mmteach.widgets.search import search_explorer, search_view
+from mmteach.widgets.similarity import similarity_explorer, similarity_view
 from mmteach.widgets.spectrogram import spectrogram_explorer
 from mmteach.widgets.tokens import token_explorer
 
@@ -37,6 +43,10 @@ __all__ = [
     "pareto_explorer",
     "pareto_view",
     "picture_finder",
+    "search_explorer",
+    "search_view",
+    "similarity_explorer",
+    "similarity_view",
     "spectrogram_explorer",
     "speech_writer",
     "token_explorer",
