@@ -2,7 +2,7 @@
 
 | from                        | it makes                                                             |
 |-----------------------------|-----------------------------------------------------------------------|
-| `notebooks/src/NN_name.py`  | `notebooks/NN_name.ipynb`, executed                                    |
+| `notebooks/src/NN_name.py`  | `notebooks/NN_name.ipynb`, executed, and `book/widgets/NN_name.json`   |
 | `solutions/src/NN_name.py`  | `solutions/NN_name.ipynb`, executed, and `exercises/NN_name.ipynb`, without answers |
 
 | name      | what it does                                                                |
@@ -25,7 +25,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from mmteach.course import source
+from mmteach.course import source, widgets
 from mmteach.course.execute import execute
 from mmteach.course.paths import Course, CourseError, choose, write_whole
 from mmteach.course.run import Progress, summary
@@ -109,6 +109,7 @@ def _execute(course: Course, cells: NotebookNode, job: _Job) -> bool:
         print(f"  solutions/{target.name} was left as it is: its answers do not pass.", file=sys.stderr)
         return False
     cells.metadata["mmteach"] = NotebookNode(result.machine)
+    shown = widgets.first_state(cells, result.widgets)
     notebook = source.normalised(cells)
     leaks = list(local_paths(notebook, course))
     for leak in leaks:
@@ -117,6 +118,8 @@ def _execute(course: Course, cells: NotebookNode, job: _Job) -> bool:
         print(f"  {target.name} was left as it is: a reader has no such path.", file=sys.stderr)
         return False
     write_whole(target, source.text_of(notebook))
+    if job.kind == "notebooks":
+        widgets.keep(course.root / "book" / "widgets" / f"{target.stem}.json", shown)
     return True
 
 

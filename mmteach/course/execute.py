@@ -3,7 +3,7 @@
 | name        | what it is for                                                           |
 |-------------|--------------------------------------------------------------------------|
 | `execute`   | run every cell in order; stop at the first that raises                    |
-| `Execution` | seconds, peak memory, claims, the machine, the first error                |
+| `Execution` | seconds, peak memory, claims, the machine, widgets, the first error       |
 | `Failure`   | the cell that raised: its number, the line, what it said                  |
 """
 
@@ -79,6 +79,7 @@ class Execution:
     peak_bytes: int | None = None
     claims: list[dict[str, Any]] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=dict)
+    widgets: dict[str, Any] = field(default_factory=dict)  # the state of each model, by its id
     failure: Failure | None = None
 
     @property
@@ -126,6 +127,9 @@ def execute(
             answers = _ask(client, result.failure)
             result.peak_bytes = answers.pop("peak", None)
             result.machine = answers
+            client.set_widgets_metadata()
+            state = notebook.metadata.pop("widgets", {})
+            result.widgets = state.get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
         if claims.exists():
             result.claims = [json.loads(line) for line in claims.read_text(encoding="utf-8").splitlines()]
     return result

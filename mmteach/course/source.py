@@ -7,6 +7,7 @@
 | `with_outputs`  | the new cells with the stored outputs                                           |
 | `identity`      | a cell's id, from its content                                                    |
 | `normalised`    | the notebook as it is stored: no widget state, no timing, nothing of the machine |
+| `steady`        | a text without what is another in each run                                       |
 | `text_of`       | the notebook's file, to the byte                                                |
 
 A source is a py:percent file: `# %% [markdown]` and `# %%` begin cells, `# %% tags=["measured"]` tags one. The first
@@ -128,11 +129,12 @@ def normalised(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def _output(output: NotebookNode) -> NotebookNode:
-    # The address of an object in memory is another one each time: <Axes at 0x7f…>.
-    def steady(value: Any) -> Any:
-        return re.sub(r"\bat 0x[0-9a-f]{6,}", "at 0x…", value) if isinstance(value, str) else value
+def steady(value: Any) -> Any:
+    """`value`, if it is text, without addresses in memory, which are others each time: <Axes at 0x7f…>."""
+    return re.sub(r"\bat 0x[0-9a-f]{6,}", "at 0x…", value) if isinstance(value, str) else value
 
+
+def _output(output: NotebookNode) -> NotebookNode:
     if output.output_type == "stream":
         output.text = steady(output.text)
     for kind in output.get("data", {}):
