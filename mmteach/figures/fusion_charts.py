@@ -3,6 +3,7 @@
 | name            | what it draws                                                             |
 |-----------------|----------------------------------------------------------------------------|
 | `where_to_fuse` | early, intermediate and late fusion as three rows of boxes                  |
+| `ranking`       | many models from best to worst: a dot a seed, the mean's 95 % interval      |
 | `differences`   | paired differences from one model: a dot a seed, the mean's 95 % interval   |
 | `with_missing`  | each model with both modalities, without text and without image             |
 """
@@ -70,6 +71,36 @@ def _box(ax: Any, start: float, end: float, middle: float, words: str, colour: s
         )
     )
     ax.text((start + end) / 2, middle, words, ha="center", va="center", color="white", fontsize=9)
+
+
+def ranking(table: pd.DataFrame, column: str, *, title: str, chance: float | None = None) -> Picture:
+    """Each model a row, the best on top; single modalities in their own colours, fusions in one.
+
+    table: columns "model", "seed" and `column`, one row a seed and model;  chance: where guessing would lie
+    """
+    from mmteach.metrics import mean_interval
+
+    means = table.groupby("model")[column].mean().sort_values(ascending=False)
+    with style():
+        figure, ax = canvas(size=(8.2, 0.9 + 0.27 * len(means)))
+        for row, (name, mean) in enumerate(means.items()):
+            values = table.loc[table.model == name, column].to_numpy(float)
+            _, low, high = mean_interval(values)
+            colour = COLOURS.get(str(name), PURPLE)
+            ax.plot([low, high], [row, row], color=colour, lw=7, alpha=0.3, solid_capstyle="round")
+            ax.plot(values, [row] * len(values), "o", color=colour, ms=4)
+            ax.annotate(
+                f"{mean:.3f}", (max(high, *values), row), xytext=(8, -3), textcoords="offset points", fontsize=8.5
+            )
+        if chance is not None:
+            ax.axvline(chance, color=GREY, ls="--", lw=1)
+            ax.annotate("chance", (chance, len(means) - 0.8), xytext=(3, 0), textcoords="offset points", color=GREY)
+        ax.set_yticks(range(len(means)), means.index)
+        ax.invert_yaxis()
+        ax.grid(axis="y", visible=False)
+        ax.set(xlabel=column, title=title, xlim=(0, None))
+    said = ", ".join(f"{name} {mean:.3f}" for name, mean in means.items())
+    return describe(figure, f"{title}. Mean {column}: {said}.")
 
 
 def differences(wide: pd.DataFrame, against: pd.Series, *, label: str, title: str) -> Picture:

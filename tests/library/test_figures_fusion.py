@@ -4,8 +4,8 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from mmteach.figures.fusion_charts import differences, where_to_fuse, with_missing
-from mmteach.figures.style import GREEN, PURPLE, VERMILION
+from mmteach.figures.fusion_charts import differences, ranking, where_to_fuse, with_missing
+from mmteach.figures.style import BLUE, GREEN, PURPLE, VERMILION
 
 matplotlib.use("agg")
 
@@ -20,6 +20,19 @@ def test_where_to_fuse_has_a_row_a_kind_and_joins_later_from_row_to_row():
         assert words["picture"] < words["join"] < words["answer"]
     assert joins == sorted(joins) and len(set(joins)) == 3
     assert "Late: an encoder and a head each" in picture.alt
+
+
+def test_a_ranking_has_the_best_on_top_and_single_modalities_in_their_colours():
+    table = pd.DataFrame(
+        {"model": ["image", "image", "gated", "gated"], "seed": [0, 1, 0, 1], "accuracy": [0.1, 0.3, 0.5, 0.7]}
+    )
+    picture = ranking(table, "accuracy", title="All", chance=0.05)
+    (ax,) = picture.figure.axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["gated", "image"]
+    dots = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [line.get_color() for line in dots] == [PURPLE, BLUE] and list(dots[0].get_xdata()) == [0.5, 0.7]
+    assert [text.get_text() for text in ax.texts] == ["0.600", "0.200", "chance"]
+    assert picture.alt == "All. Mean accuracy: gated 0.600, image 0.200."
 
 
 def test_differences_are_paired_sorted_and_coloured_by_what_their_interval_says():
