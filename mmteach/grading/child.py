@@ -160,7 +160,10 @@ def serve(requests: BinaryIO, answers: int, shell: Any, find: Callable[[str], An
     notebook.INSTEAD = lambda name, answer: 0  # the parent asks, not the notebook's own cells
     cells, original = Cells(shell), guarded.Originals()
 
+    mine, stop = os.getpid(), os._exit
+
     def observed(head: dict[str, Any], body: bytes) -> bytes:
+        original.restore()  # an answer must do without functions it exchanged, and an honest one beside it is none the worse
         task = find(head["task"])
         missing = head["answer"] not in cells.space
         found: list[dict[str, Any]] = []
@@ -185,6 +188,8 @@ def serve(requests: BinaryIO, answers: int, shell: Any, find: Callable[[str], An
                 data = observed(head, body)
             except BaseException as error:
                 reply["error"] = describe(error)
+        if os.getpid() != mine:  # a copy that the student's code forked has nothing to say
+            stop(0)
         _send(answers, frames.pack(reply, data))
 
 
