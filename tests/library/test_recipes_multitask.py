@@ -110,12 +110,18 @@ def test_watching_changes_nothing_and_writes_down_the_cosine(digits):
     assert trace[0][1] == pytest.approx((a @ b / (a.norm() * b.norm())).item(), abs=1e-5)
 
 
+def test_the_coarse_label_is_of_the_left_digit(digits):
+    for part in (digits.train, digits.test):
+        assert torch.equal(part.targets["coarse"] == 1, part.targets["left"] > 4)
+    assert course.build("hard", tasks=("left", "coarse"))(digits.test[:3].inputs["image"])["coarse"].shape == (3, 2)
+
+
 def test_an_unknown_method_or_sharing_is_named():
     with pytest.raises(ValueError, match="method must be one of equal, uncertainty"):
         course.balance("SGD")
     with pytest.raises(ValueError, match="sharing must be hard, cross-stitch, MMoE or CGC, got 'soft'"):
         course.build("soft")
-    with pytest.raises(ValueError, match="sharing must be single, hard, cross-stitch or MMoE, got 'CGC'"):
+    with pytest.raises(ValueError, match="sharing must be apart, hard, cross-stitch or MMoE, got 'CGC'"):
         course.Pairs(10, "CGC")
 
 
@@ -148,10 +154,11 @@ def test_few_labels_are_the_only_ones_the_left_task_sees(digits):
     class Spy(nn.Module):
         def forward(self, x):
             seen.append(x)
+            x = x if isinstance(x, dict) else {"left": x, "right": x}
             return {task: torch.zeros(len(one), 10, requires_grad=True) for task, one in x.items()}
 
-    course.few_losses(few, "left", "right", batch_size=8)(Spy(), digits.train[5:10])
-    assert len(seen[0]["left"]) == 8 and torch.equal(seen[0]["right"], digits.train[5:10].inputs["image"])
+    course.few_losses(few, "left", "right")(Spy(), digits.train[5:10])
+    assert len(seen[0]["left"]) == 5 and torch.equal(seen[0]["right"], digits.train[5:10].inputs["image"])
     for one in seen[0]["left"]:
         assert any(torch.equal(one, known) for known in few.inputs["image"])
     assert list(course.few_losses(few, "left")(Spy(), digits.train[5:10])) == ["left"]
@@ -167,7 +174,7 @@ def pairs(n=12):
     text = torch.randint(2, 30, (n, 3))
     return Batch(
         {"image": torch.randint(0, 256, (n, 3, 24, 24), dtype=torch.uint8), "text": text},
-        {"group": torch.arange(n) % 3, "concept": torch.arange(n) // 2},
+        {"group": torch.arange(n) % 3, "concept": torch.arange(n) // 2, "nature": torch.arange(n) % 2},
         {"text": torch.ones(n, 3, dtype=torch.bool)},
     )
 
@@ -181,9 +188,7 @@ def test_few_of_each_takes_all_rows_of_so_many_concepts_a_group():
     assert any(not torch.equal(kept, course.few_of_each(batch, 2, seed=s)) for s in range(1, 6))
 
 
-@pytest.mark.parametrize(
-    "sharing, reaches", [("single", False), ("hard", True), ("cross-stitch", True), ("MMoE", True)]
-)
+@pytest.mark.parametrize("sharing, reaches", [("apart", False), ("hard", True), ("cross-stitch", True), ("MMoE", True)])
 def test_what_the_word_teaches_reaches_the_pictures_answer_only_where_something_is_shared(sharing, reaches):
     torch.manual_seed(0)
     model, batch = course.Pairs(30, sharing).eval(), pairs()
@@ -193,38 +198,36 @@ def test_what_the_word_teaches_reaches_the_pictures_answer_only_where_something_
 
     before = answer()
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
-    course.pair_losses([batch, batch])(model, batch)["text"].backward()
+    course.pair_losses(batch)(model, batch)["text"].backward()
     optimizer.step()
     assert torch.equal(before, answer()) is not reaches
 
 
 def test_apart_never_learns_to_mix():
-    model = course.Pairs(30, "single")
+    model = course.Pairs(30, "apart")
     assert all(torch.equal(alpha, torch.eye(2)) and not alpha.requires_grad for alpha in model.tasks.alphas)
 
 
-def test_the_third_task_is_weighed_and_reaches_the_encoders_alone():
+def test_the_coarse_tasks_reach_the_encoders_and_no_trunk():
     torch.manual_seed(0)
     model, batch = course.Pairs(30).eval(), pairs()
-    once, twice = (course.pair_losses([batch, batch], match=w)(model, batch) for w in (1.0, 2.0))
-    assert list(once) == ["image", "text", "match"] and list(course.pair_losses([batch, batch])(model, batch)) == list(
-        SENSES
-    )
-    assert_close(twice["match"], 2 * once["match"])
-    once["match"].backward()
+    assert list(course.pair_losses(batch)(model, batch)) == list(SENSES)
+    parts = course.pair_losses(batch, coarse=True)(model, batch)
+    assert list(parts) == [*SENSES, "image, nature", "text, nature"]
+    (parts["image, nature"] + parts["text, nature"]).backward()
     assert all(p.grad is None for p in model.tasks.parameters())
-    assert all(p.grad is not None for p in model.encoders.parameters())
+    assert all(p.grad is not None for p in (*model.encoders.parameters(), *model.coarse.parameters()))
 
 
-def test_few_labelled_examples_are_drawn_for_each_task_apart():
+def test_labelled_examples_are_drawn_for_each_task_apart_and_validation_is_taken_as_it_is():
     torch.manual_seed(0)
-    model = course.Pairs(30)
-    seen = {}
-    model.forward = lambda inputs, masks: seen.update(inputs) or {m: torch.zeros(64, 8) for m in SENSES}
-    batch = pairs()
-    course.pair_losses([batch[:2], batch[4:5]])(model, batch)
+    model, batch, seen = course.Pairs(30), pairs(), {}
+    model.forward = lambda inputs, masks: seen.update(inputs) or {m: torch.zeros(12, 8) for m in SENSES}
+    course.pair_losses(batch[:2])(model, batch)
     assert all(any(torch.equal(one, k) for k in batch.inputs["image"][:2]) for one in seen["image"])
-    assert (seen["text"] == batch.inputs["text"][4]).all()
+    assert all(any(torch.equal(one, k) for k in batch.inputs["text"][:2]) for one in seen["text"])
+    course.pair_losses(batch[:2])(model.eval(), batch)
+    assert torch.equal(seen["image"], batch.inputs["image"]) and torch.equal(seen["text"], batch.inputs["text"])
 
 
 # -- the tables --------------------------------------------------------------------------------------------------------
@@ -246,12 +249,13 @@ def test_a_seed_of_each_table_has_its_rows(monkeypatch):
         (16, 0.5),
     ]
     few = course.few_labels(0)
-    assert list(few) == ["single, 50", "hard, 50", "single, 100", "hard, 100", "cross-stitch, 100", "MMoE, 100"]
-    assert "right" not in few["single, 50"] and few["hard, 50"]["labels"] == 50
+    ways = ("alone", "right, hard", "coarse, hard", "right, cross-stitch", "right, MMoE")
+    assert list(few) == [f"{way}, {n}" for n in (50, 100) for way in ways]
+    assert few["right, hard, 50"]["labels"] == 50
 
 
 def test_a_seed_of_the_pairs_has_every_way_with_all_labels_and_with_few():
     rows = course.image_and_text(0)
-    ways = ("single", "hard", "cross-stitch", "MMoE", "hard + matching")
-    assert list(rows) == [f"{way}, {labels}" for labels in ("all", "few") for way in ways]
+    all_ways, few_ways = ("apart", "hard", "cross-stitch", "MMoE"), ("apart", "hard", "apart + nature", "hard + nature")
+    assert list(rows) == [*(f"{way}, all" for way in all_ways), *(f"{way}, few" for way in few_ways)]
     assert all(0 <= row[sense] <= 1 for row in rows.values() for sense in SENSES)
