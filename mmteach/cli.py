@@ -131,13 +131,21 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser(
         "build",
         help="make the notebooks from their sources",
-        description="Make notebooks/*.ipynb from notebooks/src/*.py. A notebook is executed only where its code changed; "
-        "where its text changed, the stored outputs stay.",
+        description="Make notebooks/*.ipynb from notebooks/src/*.py, and solutions/*.ipynb and exercises/*.ipynb from "
+        "solutions/src/*.py. A notebook is executed only where its code changed; where its text changed, the stored outputs "
+        "stay.",
     )
     build.add_argument("chapters", nargs="*", metavar="CHAPTER", help=CHAPTERS)
     how = build.add_mutually_exclusive_group()
     how.add_argument("--check", action="store_true", help="write nothing: exit 1 and a diff where a notebook is stale")
     how.add_argument("--force", action="store_true", help="execute the notebooks even where nothing changed")
+    how.add_argument(
+        "--handout",
+        type=Path,
+        metavar="DIR",
+        help="write what a class is given: exercises, and a wheel without solutions",
+    )
+    build.add_argument("--seed", type=int, default=0, metavar="N", help="with --handout: the seed of its stored inputs")
     build.set_defaults(call=_build)
 
     verify = commands.add_parser(
@@ -279,6 +287,10 @@ def _build(args: argparse.Namespace) -> int:
     from mmteach.course import build, paths
 
     course = paths.find_course()
+    if args.handout:
+        from mmteach.course import handout
+
+        return handout.handout(course, args.chapters, args.handout, args.seed)
     if args.check:
         return build.check(course, args.chapters)
     return build.build(course, args.chapters, args.force)

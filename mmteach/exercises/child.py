@@ -2,7 +2,7 @@
 
     python -m mmteach.exercises.child REQUEST REPLY
 
-REQUEST is a file of plain data (`wire`): the cells, those to leave out, and the tasks with their cases. REPLY grows by a
+REQUEST is a file of plain data (`wire`): the cells, those to leave out, the seconds a cell may take, the tasks with their cases. REPLY grows by a
 record a step, each written before the next begins, so that the parent knows where a child that died had got to:
 
     {"begins": "cell", "at": 3}   {"cell": 3, "error": "NameError: …"}   {"begins": "task", "at": "fusion.gated"}
@@ -23,8 +23,6 @@ from mmteach.exercises import find, guard, notebook
 from mmteach.exercises.observe import observe
 from mmteach.exercises.task import Case, Task
 from mmteach.exercises.wire import decode, encode
-
-CELL_SECONDS = 60.0
 
 
 class _Answers:
@@ -52,7 +50,7 @@ def main(request: Path, reply: Path) -> None:
     with reply.open("ab") as out:
         answers = _Answers([find(name) for name in asked["tasks"]])
         notebook.INSTEAD = answers.add
-        _run_cells(asked["cells"], set(asked["skip"]), answers, out)
+        _run_cells(asked["cells"], set(asked["skip"]), asked["seconds"], answers, out)
         for name, cases in asked["tasks"].items():
             if name in asked["done"]:
                 continue
@@ -68,7 +66,7 @@ def _say(out: BinaryIO, record: dict[str, Any]) -> None:
     out.flush()
 
 
-def _run_cells(cells: list[str], skip: set[int], answers: _Answers, out: BinaryIO) -> None:
+def _run_cells(cells: list[str], skip: set[int], seconds: float, answers: _Answers, out: BinaryIO) -> None:
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
@@ -82,11 +80,11 @@ def _run_cells(cells: list[str], skip: set[int], answers: _Answers, out: BinaryI
         error: BaseException | None
         with guard.quiet():
             try:
-                with guard.limited(CELL_SECONDS):
+                with guard.limited(seconds):
                     result = shell.run_cell(cells[at], store_history=False)
                 error = result.error_before_exec or result.error_in_exec
             except guard.TimeUp:
-                error = TimeoutError(f"not done after {CELL_SECONDS:g} s")
+                error = TimeoutError(f"not done after {seconds:g} s")
             except BaseException as stopped:
                 error = stopped
         answers.look(shell.user_ns)

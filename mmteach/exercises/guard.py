@@ -125,13 +125,25 @@ def settled() -> Iterator[list[str]]:
         random.setstate(states[2])
 
 
+PLACES = {"torch": torch, "torch.Tensor": torch.Tensor, "torch.nn.functional": functional, "numpy": np}
+
+
 def _functions() -> dict[tuple[str, str], Any]:
-    places = {"torch": torch, "torch.Tensor": torch.Tensor, "torch.nn.functional": functional, "numpy": np}
-    kinds = (types.BuiltinFunctionType, types.FunctionType, types.MethodDescriptorType, np.ufunc)
-    # A function that PyTorch itself exchanges when it compiles (manual_seed and its like) proves nothing.
+    kinds = (
+        types.BuiltinFunctionType,
+        types.FunctionType,
+        types.MethodDescriptorType,
+        types.WrapperDescriptorType,
+        np.ufunc,
+    )
     found = {}
-    for place, module in places.items():
-        for name, value in vars(module).items():
+    for place, where in PLACES.items():
+        # Tensor has most of its methods from a class below it. Names of a module are taken from its dict: asking a module
+        # for one may load what is only loaded on demand.
+        names = dir(where) if isinstance(where, type) else list(vars(where))
+        for name in names:
+            value = getattr(where, name)
+            # A function that PyTorch itself exchanges when it compiles (manual_seed and its like) proves nothing.
             if isinstance(value, kinds) and not name.startswith("_") and "seed" not in name and "rng" not in name:
                 found[place, name] = value
     return found
@@ -142,9 +154,10 @@ ORIGINALS = _functions()
 
 def replaced() -> list[str]:
     """The functions that are not those that were there when this module was imported: ["torch.softmax"]."""
-    places = {"torch": torch, "torch.Tensor": torch.Tensor, "torch.nn.functional": functional, "numpy": np}
     return [
-        f"{place}.{name}" for (place, name), value in ORIGINALS.items() if vars(places[place]).get(name) is not value
+        f"{place}.{name}"
+        for (place, name), value in ORIGINALS.items()
+        if getattr(PLACES[place], name, None) is not value
     ]
 
 

@@ -106,8 +106,12 @@ def judge(
     parts = dict.fromkeys(task.parts, True)
     faults: list[tuple[int, list[tuple[str, str]]]] = []
     for i, (case, expectation) in enumerate(zip(cases, expected, strict=True)):
-        seen = observed[i] if i < len(observed) else {}
-        found = list(_faults(task, case, seen, expectation))
+        seen = observed[i] if i < len(observed) and isinstance(observed[i], dict) else {}
+        try:
+            found = list(_faults(task, case, seen, expectation))
+        except Exception:
+            # What a child sends is what a learner's code made of it: data of a form that nothing here foresees is no answer.
+            found = [("raises", GENERAL["raises"].format(error="a result that cannot be read"))]
         if found:
             parts[case.part] = False
             faults.append((i, found))

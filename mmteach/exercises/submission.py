@@ -30,12 +30,12 @@ from pathlib import Path
 from typing import Any
 
 from mmteach.exercises import CHAPTERS, judge, progress, tasks
-from mmteach.exercises.child import CELL_SECONDS
 from mmteach.exercises.task import Case, Task, Verdict
 from mmteach.exercises.wire import WireError, decode, encode
 
 NAMED = re.compile(r"""check\(\s*["'](\w+)\.\w+["']""")
 LARGEST = 50_000_000  # bytes of a notebook
+CELL_SECONDS = 60.0  # a cell that takes longer is stopped
 SILENCE = 30.0  # seconds that starting, or a cell or task beyond its limit, may take before the child is given up
 RESTARTS = 8
 
@@ -157,7 +157,7 @@ def answer(cells: list[str], asked: tuple[Task, ...]) -> Answers:
     skip: set[int] = set()
     with tempfile.TemporaryDirectory(prefix="mmteach-check-") as scratch:
         for attempt in range(RESTARTS):
-            request = {"cells": cells, "skip": sorted(skip), "done": sorted(seen),
+            request = {"cells": cells, "skip": sorted(skip), "done": sorted(seen), "seconds": CELL_SECONDS,
                        "tasks": {name: [case.as_plain() for case in cases] for name, (cases, _) in drawn.items()}}  # fmt: skip
             stuck, why = _attempt(Path(scratch) / str(attempt), request, seen, found.broken, asked)
             if stuck is None:
