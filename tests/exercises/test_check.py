@@ -5,6 +5,7 @@ import json
 import os
 import random
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -211,6 +212,14 @@ def test_progress_keeps_the_best_and_survives_a_damaged_file(learner, capsys):
 def test_progress_that_cannot_be_written_disturbs_nobody(monkeypatch, capsys):
     monkeypatch.setenv("MMTEACH_LEARNER", os.devnull + "/x")
     assert say(capsys, late)[0] == 4
+
+
+def test_a_device_in_the_place_of_the_file_is_left_alone(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("MMTEACH_LEARNER", os.devnull)
+    assert say(capsys, late)[0] == 4
+    assert not Path(os.devnull).is_file()
+    monkeypatch.setenv("MMTEACH_LEARNER", str(tmp_path))
+    assert say(capsys, late)[0] == 4 and list(tmp_path.iterdir()) == []
 
 
 # The judge
