@@ -249,8 +249,8 @@ def test_a_seed_of_each_table_has_its_rows(monkeypatch):
         (16, 0.5),
     ]
     few = course.few_labels(0)
-    ways = ("alone", "right, hard", "coarse, hard", "right, cross-stitch", "right, MMoE")
-    assert list(few) == [f"{way}, {n}" for n in (50, 100) for way in ways]
+    ways, learned = ("alone", "right, hard", "coarse, hard"), ("right, cross-stitch", "right, MMoE")
+    assert list(few) == [f"{way}, 50" for way in (*ways, *learned)] + [f"{way}, 100" for way in ways]
     assert few["right, hard, 50"]["labels"] == 50
 
 
