@@ -3,13 +3,14 @@
 READY := .venv/ready
 BIN   := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup lab run build test test-full lint lock book bench
+.PHONY: help setup lab run build test test-full lint lock book colab bench
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 $(READY): requirements.lock pyproject.toml tools/setup.sh
 	@sh tools/setup.sh
+	@$(BIN)/python tools/web_assets.py --optional
 
 setup: $(READY) ## the environment in .venv: pinned versions, checked by their hashes
 	@echo ".venv is ready"
@@ -20,7 +21,7 @@ lab: $(READY) ## JupyterLab on the course (more: make lab ARGS="--port 9000 --no
 run: $(READY) ## execute chapters without a browser (some: make run ARGS="00 03")
 	@$(BIN)/mmteach run $(ARGS)
 
-build: $(READY) ## notebooks/src/*.py -> notebooks/*.ipynb, executed where they changed
+build: $(READY) ## sources -> notebooks, exercises and solutions, executed where they changed
 	@$(BIN)/mmteach build $(ARGS)
 
 # Two workers with one thread each: PyTorch's own threads would only fight over two cores.
@@ -29,7 +30,7 @@ test: $(READY) ## the whole suite, every notebook run at smoke scale: up to 10 m
 
 test-full: $(READY) ## what takes longer: notebooks at real scale against their stored outputs, an offline run, compiling
 	OMP_NUM_THREADS=1 MMTEACH_SCALE=laptop $(BIN)/python -m pytest -n 2 --dist loadfile -m full \
-	  --nbval --nbval-current-env tests mmteach $(wildcard notebooks/*.ipynb) $(ARGS)
+	  --nbval --nbval-current-env tests mmteach $(wildcard notebooks/*.ipynb exercises/*.ipynb solutions/*.ipynb) $(ARGS)
 
 lint: $(READY) ## formatting, lint, types, and whether the notebooks follow from their sources
 	$(BIN)/ruff format --check .
@@ -44,8 +45,13 @@ lock: ## renew requirements.lock from pyproject.toml
 	  --output-file requirements.lock $(ARGS)
 
 book: $(READY) ## the course as a web site, in book/_build/html
+	@$(BIN)/python tools/web_assets.py
 	$(BIN)/python -m sphinx -q -W --keep-going -b html book book/_build/html
 	@echo "The site is ready: open book/_build/html/index.html"
+
+# It makes an environment of its own, .colab, and so needs no .venv.
+colab: ## every notebook as Colab would run it: its Python, its package versions (only the check: make colab ARGS=--dry-run)
+	@python3 tools/colab.py $(ARGS)
 
 bench: $(READY) ## what it costs to import the library and to start a kernel
 	$(BIN)/python benchmarks/startup.py $(ARGS)
