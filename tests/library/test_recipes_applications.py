@@ -1,0 +1,215 @@
+"""The recipes of chapter 06: what they do to their examples, what they search, and what their stored tables hold."""
+
+import math
+
+import pytest
+import torch
+
+from mmteach.data.audio import standardise
+from mmteach.data.batch import Batch
+from mmteach.data.motion import OBJECTS, VERBS
+from mmteach.data.prompts import LETTERS, spell
+from mmteach.data.text import Vocabulary
+from mmteach.generation import ctc_loss
+from mmteach.recipes import applications_pictures as pictures
+from mmteach.recipes import applications_speech as speech
+from mmteach.recipes import applications_video as video
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_cropped_to_its_ink():
+    small = torch.full((1, 3, 48, 48), 255, dtype=torch.uint8)
+    small[:, :, 4:10, 30:36] = torch.tensor([200, 0, 0], dtype=torch.uint8)[:, None, None]
+    framed = pictures.framed(small)
+    assert framed.shape == (1, 3, 32, 32)
+    red = framed[0, 1] < 128
+    assert red.float().mean() > 0.8 and red[16, 16]  # the square fills the frame now
+
+
+def test_a_picture_without_ink_stays_white():
+    assert (pictures.framed(torch.full((2, 3, 48, 48), 255, dtype=torch.uint8)) == 255).all()
+
+
+def test_found_counts_ranks_of_the_item_of_the_same_number():
+    items = torch.eye(3)
+    queries = items[[0, 2, 1]]
+    assert pictures.found(queries, items) == {"R@1": pytest.approx(1 / 3), "R@10": 1.0, "median rank": 3.0}
+
+
+# -- speech ------------------------------------------------------------------------------------------------------------
+
+
+def sounds(*lengths):
+    frames = max(lengths)
+    mask = torch.arange(frames) < torch.tensor(lengths)[:, None]
+    audio = torch.randn(len(lengths), 1, 40, frames).masked_fill(~mask[:, None, None], 0)
+    text, length = spell(["ab", "c", "abc"][: len(lengths)])
+    return Batch({"audio": audio}, {"text": text, "text_length": length}, {"audio": mask})
+
+
+def test_variation_keeps_the_words_and_changes_the_pace():
+    torch.manual_seed(0)
+    batch = sounds(60, 40, 50)
+    varied = speech.vary(batch)
+    frames = varied.masks["audio"].sum(1)
+    assert (varied.targets["text"] == batch.targets["text"]).all()
+    assert ((frames / torch.tensor([60, 40, 50]) - 1).abs() <= 0.13).all() and len(set(frames.tolist())) == 3
+    assert (varied.inputs["audio"].masked_select(~varied.masks["audio"][:, None, None]) == 0).all()
+
+
+def test_without_any_variation_a_sound_stays_as_it_is():
+    batch = sounds(60, 40)
+    same = speech.vary(batch, pace=0, pitch=0, hiss=0, tilt=0, bands=0, frames=0)
+    expected = standardise(batch.inputs["audio"], batch.masks["audio"])
+    torch.testing.assert_close(same.inputs["audio"], expected, atol=1e-4, rtol=0)
+    assert torch.equal(same.masks["audio"], batch.masks["audio"])
+
+
+def test_hiss_hides_what_is_quiet_and_a_tilt_raises_high_pitches():
+    torch.manual_seed(0)
+    batch = sounds(*[50] * 3)
+    off = dict(pace=0, pitch=0, bands=0, frames=0)
+    hissed = speech.vary(
+        Batch({"audio": batch.inputs["audio"][[0] * 40]}, {}, {"audio": batch.masks["audio"][[0] * 40]}),
+        **off,
+        hiss=2,
+        tilt=0,
+    )
+    at_floor = (hissed.inputs["audio"] == hissed.inputs["audio"].amin((1, 2, 3), keepdim=True)).float().mean((1, 2, 3))
+    assert 5 < (at_floor > 0.002).sum() < 35  # about every second one has many equal quiet places
+    tilted = speech.vary(batch, **off, hiss=0, tilt=30).inputs["audio"][:, 0].mean(-1)  # (3, 40): loudness by pitch
+    pitch = torch.arange(40.0).expand(3, -1)
+    assert (torch.cosine_similarity(tilted - tilted.mean(1, keepdim=True), pitch - 19.5).abs() > 0.8).all()
+
+
+def test_two_batches_become_one_padded_to_the_longer():
+    both = speech.together(sounds(60, 40), sounds(20))
+    assert both.inputs["audio"].shape == (3, 1, 40, 60) and both.masks["audio"].sum(1).tolist() == [60, 40, 20]
+    assert both.targets["text"][2].tolist() == [*spell(["ab"])[0][0].tolist()]
+
+
+def test_rows_hold_every_sentence_once_a_round_with_a_space_between():
+    batch = sounds(60, 40, 50)
+    rows = speech.rows_of(batch, rounds=2, longest=100)
+    assert rows.masks["audio"].sum() == 2 * 150 and rows.masks["audio"].sum(1).max() <= 100
+    texts = ["".join(LETTERS[i] for i in row if i) for row in rows.targets["text"].tolist()]
+    assert sorted(word for text in texts for word in text.split()) == ["ab", "ab", "abc", "abc", "c", "c"]
+    assert torch.equal(rows.targets["text_length"], torch.tensor([len(text) for text in texts]))
+
+
+def test_the_recogniser_gives_a_frame_for_three_and_every_parameter_learns():
+    model, batch = speech.recogniser(29, width=16), sounds(60, 41)
+    log_probs = model(batch.inputs, masks=batch.masks)
+    assert log_probs.shape == (2, 20, 29)
+    ctc_loss(log_probs, batch.targets["text"], model.lengths(batch.inputs, batch.masks)).backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_a_single_digit_scores_as_ctc_says():
+    torch.manual_seed(0)
+    model, batch = speech.recogniser(len(speech.DIGITS), width=16).eval(), sounds(30, 30)
+    p = speech.one_digit(model, batch)
+    assert p.shape == (2, 10)
+    log_probs = model(batch.inputs, masks=batch.masks)
+    expected = -ctc_loss(log_probs[:1], torch.tensor([[8]]), torch.tensor([10]), reduction="none")
+    torch.testing.assert_close(p[:1, 7], expected.detach())
+
+
+def test_a_text_that_needs_more_frames_than_there_are_comes_last():
+    model, batch = speech.recogniser(len(LETTERS), width=16).eval(), sounds(30)
+    scores = speech.scores(model, batch, ["ab", "a" * 30])
+    assert scores.shape == (1, 2) and scores[0, 1] < scores[0, 0] and torch.isfinite(scores).all()
+
+
+def test_letters_are_probabilities_that_prefer_what_was_read():
+    model = speech.Letters(["the cat", "the dog"], order=3)
+    history = (1, LETTERS.index("t"))  # a space and a t
+    p = {letter: model.probability(history, LETTERS.index(letter)) for letter in LETTERS[1:]}
+    assert sum(p.values()) == pytest.approx(1)
+    assert max(p, key=p.get) == "h"
+    said = model((LETTERS.index("t"), LETTERS.index("h")))
+    assert said == pytest.approx(model.weight * math.log(p["h"]) + model.bonus)
+
+
+def test_made_up_texts_can_be_spelt_and_are_the_same_for_a_seed():
+    texts = speech.made_up(30, seed=1)
+    assert len(texts) == 30 and texts == speech.made_up(30, seed=1) != speech.made_up(30, seed=2)
+    spell(texts)
+
+
+def test_a_language_model_can_change_what_is_heard():
+    class Unsure(torch.nn.Module):  # an a and a b are equally likely
+        def __init__(self):
+            super().__init__()
+            self.nothing = torch.nn.Parameter(torch.zeros(()))
+
+        def forward(self, inputs, masks=None):
+            p = torch.full((len(inputs["audio"]), 1, len(LETTERS)), 1e-4)
+            p[..., LETTERS.index("a")], p[..., LETTERS.index("b")] = 0.499, 0.5
+            return p.log()
+
+    said = speech.written_with(Unsure(), sounds(9), speech.Letters(["a a a a"]))
+    assert said == ["a"]
+
+
+# -- video -------------------------------------------------------------------------------------------------------------
+
+
+def clips(n=4):
+    return torch.randint(0, 256, (n, 8, 3, 32, 32), dtype=torch.uint8)
+
+
+WORDS = Vocabulary.build([f"the {thing} {does}" for thing in OBJECTS for does in video.PREDICATES])
+
+
+def test_the_mean_over_frames_does_not_know_their_order_and_the_change_does():
+    torch.manual_seed(0)
+    x = clips()
+    frames, change = video.Frames(8).eval(), video.Change().eval()
+    torch.testing.assert_close(frames(x), frames(x.flip(1)), atol=1e-5, rtol=0)
+    assert (change(x) - change(x.flip(1))).abs().max() > 1e-3
+
+
+def test_the_appearance_path_does_not_see_a_plain_background():
+    encoder = video.Picture(8).eval()
+    thing = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
+    thing[:, :, 12:18, 12:18] = 60
+    torch.testing.assert_close(encoder(thing + 20), encoder(thing + 120), atol=1e-5, rtol=0)
+
+
+def test_apart_a_score_is_that_of_the_subject_and_that_of_the_predicate():
+    torch.manual_seed(0)
+    paths = video.Paths(WORDS).eval()
+    a, b, c, d = paths.read(["the cat grows", "the dog grows", "the cat turns clockwise", "the cat zooms grows"])
+    torch.testing.assert_close(a[video.WIDTH :], b[video.WIDTH :])
+    torch.testing.assert_close(a[: video.WIDTH], c[: video.WIDTH])
+    torch.testing.assert_close(a, d)  # a word that it does not know is left out
+    torch.testing.assert_close(a.norm() ** 2, torch.tensor(2.0))
+    together = video.Paths(WORDS, ["the cat grows"]).eval()
+    assert together.read(["the cat grows"]).norm().item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("lines", [None, ["the apple grows", "the cat shakes"]])
+def test_every_parameter_of_the_paths_gets_a_gradient(lines):
+    paths = video.Paths(WORDS, lines)
+    batch = Batch(
+        {"video": clips(2)},
+        {"object": torch.tensor([0, 9]), "predicate": torch.tensor([6, 10])},
+        info={"sentence": ["the apple grows", "the cat shakes"]},
+    )
+    video.match(paths, batch).backward()
+    assert [n for n, p in paths.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_what_is_right_is_counted_by_verb_whatever_the_direction():
+    class Says(torch.nn.Module):
+        def forward(self, inputs, masks=None, present=None):
+            both = torch.zeros(len(inputs["video"]), 36)
+            both[:, 0] = both[:, 24 + video.PREDICATES.index("moves up")] = 1
+            return both
+
+    batch = Batch(
+        {"video": clips(2)}, {"object": torch.tensor([0, 1]), "verb": torch.tensor([0, list(VERBS).index("turns")])}
+    )
+    assert video.right(Says(), batch) == {"object": 0.5, "verb": 0.5}
