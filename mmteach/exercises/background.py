@@ -320,6 +320,8 @@ def _pairs_cases(seed: int) -> list[Case]:
         digits = draw.permutation(10)[:4]
         seen = digits[draw.integers(0, 3, images)]
         heard = torch.cat([digits.repeat(3), digits[draw.integers(0, 3, sounds - 12)]])[draw.permutation(sounds)]
+        while (heard[digits] == digits).any():  # the digit itself is never the place of one of its recordings
+            heard = heard[draw.permutation(sounds)]
         return Case(part, {"image_digits": seen, "sound_digits": heard, "seed": draw.whole(0, 10**6)}, what)
 
     return [case("pairs", 400, 16), case("pairs", 400, 40, "many recordings"), case("chance", 400, 16, "several seeds")]

@@ -83,10 +83,10 @@ def _run_cells(cells: list[str], skip: set[int], seconds: float, answers: _Answe
                 with guard.limited(seconds):
                     result = shell.run_cell(cells[at], store_history=False)
                 error = result.error_before_exec or result.error_in_exec
-            except guard.TimeUp:
-                error = TimeoutError(f"not done after {seconds:g} s")
             except BaseException as stopped:
                 error = stopped
+        if isinstance(error, guard.TimeUp):
+            error = TimeoutError(f"not done after {seconds:g} s")
         answers.look(shell.user_ns)
         words = None if error is None else " ".join(f"{type(error).__name__}: {error}".split())[:200]
         _say(out, {"cell": at, "error": words})

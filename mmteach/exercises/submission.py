@@ -76,7 +76,9 @@ def check(path: Path, width: int, json_file: Path | None = None) -> int:
     print(f"{earned} of {total} points")
     for at, error in found.broken.items():
         first = next((line.strip() for line in cells[at].splitlines() if line.strip()), "")
-        print(textwrap.shorten(f"  cell {at + 1} of code, `{first}`, stopped: {error}", 2 * width, placeholder=" …"))
+        print(
+            "  " + textwrap.shorten(f"cell {at + 1} of code, `{first}`, stopped: {error}", 2 * width, placeholder=" …")
+        )
     if json_file:
         rows = [_row(task, found.verdicts[task.name]) for task in asked]
         broken = [{"cell": at + 1, "error": error} for at, error in found.broken.items()]
