@@ -83,5 +83,5 @@ def table(tasks: tuple[Task, ...]) -> str:
             mark = "·" if not row else "✓" if row["points"] >= task.points else "✗"
             done = f"{min(row['points'], task.points)}/{task.points}" if row else f"-/{task.points}"
             tries = f"{row['attempts']} ×" if row else ""
-            lines.append(f"  {mark} {task.name:<28}{done:>6}  {tries:>5}  {task.title}")
+            lines.append(f"  {mark} {task.name:<22}{done:>5} {tries:>4}  {task.title}")
     return "\n".join(lines)

@@ -165,7 +165,7 @@ def fuse_with_faults(vectors, scores, present):
 
 
 def try_out(fuse):
-    """Train on three senses, of which the loudest is the right one; accuracy asked in batches of 64, one by one, and with one absent."""
+    """Train on three senses, one of which knows the answer; accuracy asked in a batch of 64, and one by one."""
     torch.manual_seed(0)
 
     def draw(n):

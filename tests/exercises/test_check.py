@@ -200,12 +200,12 @@ def test_progress_keeps_the_best_and_survives_a_damaged_file(learner, capsys):
     check("background.late", lambda a, b, p: a)
     kept = json.loads(learner.read_text(encoding="utf-8"))["tasks"]["background.late"]
     assert (kept["points"], kept["attempts"]) == (4, 2)
-    assert "✓ background.late                4/4    2 ×" in progress.table(tasks("background"))
+    assert "✓ background.late         4/4  2 ×" in progress.table(tasks("background"))
     for damaged in ("{", "[]", '{"tasks": {"background.late": 3}}', '{"tasks": {"background.late": {"points": "4"}}}'):
         learner.write_text(damaged)
         assert "· background.late" in progress.table(tasks("background"))
         check("background.late", late)
-        assert "✓ background.late                4/4    1 ×" in progress.table(tasks("background"))
+        assert "✓ background.late         4/4  1 ×" in progress.table(tasks("background"))
     assert [path.name for path in learner.parent.iterdir()] == ["progress.json"]
 
 
