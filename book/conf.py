@@ -45,6 +45,7 @@ html_theme_options = {
     "repository_branch": settings.COLAB_BRANCH,
     "launch_buttons": {"colab_url": "https://colab.research.google.com"},
     "show_navbar_depth": 1,
+    "navbar_persistent": [],  # the search stands at the side already
 }
 # A name like Picture may stand for two classes of two modules: the link leads to the first.
 suppress_warnings = ["ref.python"]

@@ -57,10 +57,11 @@ def _module(path: Path, package: Path, first: bool) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     parts = list(path.relative_to(package.parent).with_suffix("").parts)
     name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-    said = [] if first else [f"## {name}"]
+    said = [f"```{{py:module}} {name}\n```"]
+    said += [] if first else [f"## {'.'.join(name.split('.')[2:])}"]
     said.append(ast.get_docstring(tree) or "")
     said += [_object(node, name) for node in tree.body if _is_public(node)]
-    return "\n\n".join(part for part in said if part) if len(said) > 1 or said[-1] else ""
+    return "\n\n".join(part for part in said if part)
 
 
 def _is_public(node: ast.AST) -> bool:
@@ -89,9 +90,8 @@ def _object(node: ast.AST, module: str) -> str:
         signature = node.name + ("" if kind == "property" else _arguments(node) + returns)
         inside = [prose(ast.get_docstring(node) or "")]
     fence = ":" * (5 if kind == "class" else 4)
-    options = f":module: {module}\n" if kind in ("class", "function") else ""
     content = "\n\n".join(inside)
-    return f"{fence}{{py:{kind}}} {signature}\n{options}\n{content}\n{fence}"
+    return f"{fence}{{py:{kind}}} {signature}\n\n{content}\n{fence}"
 
 
 def _arguments(function: ast.FunctionDef) -> str:
