@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import json
 import re
@@ -72,6 +73,21 @@ class Assignment:
     @property
     def tasks(self) -> tuple[str, ...]:
         return tuple(item.task for item in self.items if item.kind == "oracle")
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The modules that the instructor's own cells import: a server loads them once, before it forks."""
+        found: dict[str, None] = {}
+        for source in self.sources:
+            if not (source.code and source.locked):
+                continue
+            with contextlib.suppress(SyntaxError):  # a magic, perhaps
+                for node in ast.walk(ast.parse(source.source)):
+                    if isinstance(node, ast.Import):
+                        found.update(dict.fromkeys(alias.name for alias in node.names))
+                    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                        found.update(dict.fromkeys([node.module, *(f"{node.module}.{a.name}" for a in node.names)]))
+        return tuple(found)
 
     @property
     def guarded(self) -> bool:
@@ -161,6 +177,16 @@ DEFINES = re.compile(r"^(?:async +def|def|class) +(\w+)|^(\w+) *(?::[^=\n]+)?=(?
 def defined(source: str) -> tuple[str, ...]:
     """The names that a cell's top level defines; by its text, so that a cell with an error has some too."""
     return tuple(dict.fromkeys(one or other for one, other in DEFINES.findall(source)))
+
+
+def only_prints(source: str) -> bool:
+    """Whether a cell is nothing but calls of print."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        return False
+    calls = [one.value for one in body if isinstance(one, ast.Expr) and isinstance(one.value, ast.Call)]
+    return bool(body) and len(calls) == len(body) and all(getattr(call.func, "id", "") == "print" for call in calls)
 
 
 def find(name: str, places: list[Path], references: str = "") -> Assignment:

@@ -20,10 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mmteach.grading import frames
+from mmteach.grading.assignment import Assignment
 from mmteach.grading.sandbox import Layers, Limits
 
 # What notebooks of the course import; each import costs once a server instead of once a submission.
@@ -68,6 +69,10 @@ class Settings:
     without: tuple[str, ...] = ()
     warm: tuple[str, ...] = WARM
     limits: Limits = field(default_factory=Limits)
+
+    def of(self, assignment: Assignment) -> Settings:
+        """The same for one assignment, whose tasks and imports a server then loads before it forks."""
+        return replace(self, tasks=assignment.tasks, warm=tuple(dict.fromkeys([*self.warm, *assignment.imports])))
 
 
 class Server:

@@ -118,7 +118,7 @@ def _grade(asked: Asked, assignment: Assignment, book: Gradebook) -> None:
     seed = book.seed(assignment.name, assignment.digest, assignment.as_plain(), asked.seed)
     settings = asked.settings or Settings()
     settings = replace(
-        settings, tasks=assignment.tasks, level=asked.level,
+        settings.of(assignment), level=asked.level,
         hidden=(*settings.hidden, str(asked.submissions.resolve()), str(asked.out.resolve())),
     )  # fmt: skip
     job = batch.Job(assignment, Rules(seed, asked.time_limit, settings.registry), settings)

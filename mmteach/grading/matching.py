@@ -8,7 +8,8 @@
 
 A cell is recognised by its grade_id, else by its own id, else by the same text, else by the names it defines, else by its
 place between two that are known. What the instructor locked (setup, tests) is the instructor's text. A submission's other
-cells run after the known one they follow. Two cells with one id both run, in their order.
+cells run after the known one they follow. Two cells with one id both run, in their order. A locked cell that only prints
+(what a model with the learner's part scores, after a training) decides about nothing and is left out.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import difflib
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from mmteach.grading.assignment import Assignment, Item, Source, defined
+from mmteach.grading.assignment import Assignment, Item, Source, defined, only_prints
 from mmteach.grading.notebook import Cell
 
 ALIKE = 0.6  # of the characters
@@ -75,7 +76,7 @@ def match(assignment: Assignment, cells: list[Cell]) -> Script:
                     run(number)
         elif source.role == "setup":
             changed = [n for n in mine if _bare(cells[n].source) != _bare(source.source)]
-            if source.locked or not mine:
+            if (source.locked or not mine) and (assignment.guarded or not only_prints(source.source)):
                 script.steps.append(Step(source.source, trusted=True))
             for number in changed if source.locked else mine:
                 run(number)

@@ -96,7 +96,7 @@ def test_the_same_on_every_exercise_of_the_course(name, layers):
     assignment = Assignment.read(ROOT / "exercises" / f"{name}.ipynb")
     solved = json.loads((ROOT / "solutions" / f"{name}.ipynb").read_text())["cells"]
     solved = [{**cell, "source": "".join(cell["source"])} for cell in solved]
-    job = batch.Job(assignment, Rules(7, 20.0), Settings(tasks=assignment.tasks, level="none"))
+    job = batch.Job(assignment, Rules(7, 20.0), Settings(level="none").of(assignment))
     first = next(item for item in assignment.items if item.kind == "oracle")
     found, honest, (processes, clean) = grade_all(job, solved, first.answer)
     assert score(honest) == [item.points if item.kind == "oracle" else None for item in assignment.items]
