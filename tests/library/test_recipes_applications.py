@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from mmteach.data import load_prompts
 from mmteach.data.audio import standardise
 from mmteach.data.batch import Batch
 from mmteach.data.motion import OBJECTS, VERBS
@@ -213,3 +214,14 @@ def test_what_is_right_is_counted_by_verb_whatever_the_direction():
         {"video": clips(2)}, {"object": torch.tensor([0, 1]), "verb": torch.tensor([0, list(VERBS).index("turns")])}
     )
     assert video.right(Says(), batch) == {"object": 0.5, "verb": 0.5}
+
+
+# -- what is stored ----------------------------------------------------------------------------------------------------
+
+
+def test_the_stored_ears_write_letters_and_the_one_that_heard_the_person_is_better():
+    sentences = load_prompts().valid[:12]
+    wrong = {name: speech.error_rates(speech.stored_ear(name), sentences)["CER"] for name in ("voices", "person")}
+    assert wrong["person"] < 0.6 < wrong["voices"]
+    with pytest.raises(ValueError, match="name must be one of"):
+        speech.stored_ear("dog")
