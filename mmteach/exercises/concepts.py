@@ -228,7 +228,7 @@ def _last_cases(seed: int) -> list[Case]:
 
     def case(part: str, batch: int, left: bool = False, what: str = "") -> Case:
         h, steps = draw.normal(batch, 6, 3), draw.integers(2, 4, batch)
-        steps[:3] = torch.tensor([3, 2, 4])[:batch]
+        steps[:4] = torch.tensor([3, 2, 4, 1])[:batch]
         mask = torch.arange(6) < steps[:, None]
         return Case(part, {"h": h, "mask": mask.flip(1) if left else mask}, what)
 

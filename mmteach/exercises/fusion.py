@@ -322,9 +322,10 @@ answer for yourself: which entries hold the image alone, and how long is $z$ for
 
 def _drop_cases(seed: int) -> list[Case]:
     draw = Draw(seed)
-    p = draw.number(0.35, 0.65)
+    p = draw.whole(23, 42) / 64  # a number that float32 holds exactly: one draw is equal to it
     some = draw.uniform(12, 3)
     some[0], some[1] = torch.tensor([0.9, 0.1, 0.9]), torch.tensor([0.1, 0.9, 0.9])
+    some[2] = torch.tensor([p, 0.1, 0.9])
     none = draw.uniform(6, 3, high=0.3)
     none[0] = torch.tensor([0.1, 0.05, 0.25])
     return [
