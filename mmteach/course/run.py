@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -38,8 +39,10 @@ def run(
     # Before an hour of computing, not after it.
     if json_file and not json_file.parent.is_dir():
         raise CourseError(f"there is no folder {json_file.parent} to write {json_file.name} into")
+    formulas = False
     if html_folder:
         html_folder.mkdir(parents=True, exist_ok=True)
+        formulas = _bring_mathjax(course, html_folder)
     rows: list[dict[str, Any]] = []
     for path in notebooks:
         notebook = read(path)
@@ -52,7 +55,7 @@ def run(
         if json_file:
             write_whole(json_file, json.dumps({"notebooks": rows}, indent=1, ensure_ascii=False) + "\n")
         if html_folder:
-            write_whole(html_folder / f"{path.stem}.html", _page(notebook, path.parent))
+            write_whole(html_folder / f"{path.stem}.html", _page(notebook, path.parent, formulas))
     failed = sum(bool(row["failure"]) for row in rows)
     if failed:
         print(f"mmteach run: {failed} of {len(rows)} notebooks have a cell that raised", file=sys.stderr)
@@ -96,11 +99,43 @@ def _row(name: str, result: Execution) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _page(notebook: nbformat.NotebookNode, folder: Path) -> str:
+MATHJAX = "tex-svg-full.js"
+# The page asks nothing of the network: MathJax lies beside it, and what nbconvert would fetch besides is not needed.
+TEMPLATE = """\
+{% extends 'index.html.j2' %}
+{% block html_head_js_requirejs %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+{% block html_head_js_mathjax %}
+{% if resources.formulas %}
+<script>
+window.MathJax = {tex: {inlineMath: [["$", "$"], ["\\\\(", "\\\\)"]], processEscapes: true}};
+</script>
+<script src="MATHJAX" defer></script>
+{% endif %}
+{% endblock %}
+""".replace("MATHJAX", MATHJAX)
+
+
+def _bring_mathjax(course: Course, folder: Path) -> bool:
+    """Copy what sets formulas into `folder`, where this clone has it; say what to do where it has not."""
+    mathjax = course.root / "book" / "_static" / "web" / MATHJAX
+    if not mathjax.is_file():
+        print("mmteach run: formulas stay as they are typed; run `make book` once, it fetches what sets them",
+              file=sys.stderr)  # fmt: skip
+        return False
+    shutil.copy2(mathjax, folder)
+    return True
+
+
+def _page(notebook: nbformat.NotebookNode, folder: Path, formulas: bool = False) -> str:
+    from jinja2 import DictLoader
     from nbconvert import HTMLExporter
 
     # Pictures that lie beside the notebook go into the page: it is read in another folder.
-    page, _ = HTMLExporter(embed_images=True).from_notebook_node(notebook, {"metadata": {"path": str(folder)}})
+    exporter = HTMLExporter(
+        embed_images=True, extra_loaders=[DictLoader({"page.html.j2": TEMPLATE})], template_file="page.html.j2"
+    )
+    page, _ = exporter.from_notebook_node(notebook, {"metadata": {"path": str(folder)}, "formulas": formulas})
     return page
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def test_a_notebook_that_raises_is_shown_and_the_others_run(course, built, noteb
     assert first.startswith("00_start          ✓") and " s   claims 2/2   peak " in first and first.endswith(" MB")
     assert second.startswith("01_raises         ✗") and third.startswith("02_fine           ✓")
     assert shown.err.splitlines() == [
+        "mmteach run: formulas stay as they are typed; run `make book` once, it fetches what sets them",
         "  cell In [2], `print(values['seven'])`: KeyError: 'seven'",
         "mmteach run: 1 of 3 notebooks have a cell that raised",
     ]
@@ -61,6 +63,19 @@ def test_a_page_holds_the_pictures_that_lie_beside_its_notebook(course):
     page = _page(nbformat.v4.new_notebook(cells=cells), course / "notebooks")
     assert 'src="images/dot.svg"' not in page and 'src="data:image/svg+xml;base64,' in page
     assert 'src="images/gone.svg"' in page  # a picture that is missing spoils no page
+
+
+def test_a_page_fetches_nothing_and_mathjax_lies_beside_it(course, notebook, tmp_path, capsys):
+    notebook("01_formula", "1")
+    web = course / "book" / "_static" / "web"
+    web.mkdir(parents=True)
+    (web / "tex-svg-full.js").write_text("// sets formulas")
+    assert main(["run", "--html", str(tmp_path / "pages")]) == 0
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "pages" / "tex-svg-full.js").read_text() == "// sets formulas"
+    page = (tmp_path / "pages" / "01_formula.html").read_text(encoding="utf-8")
+    assert re.findall(r'<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)="([^"]+)', page) == ["tex-svg-full.js"]
+    assert not re.search(r"\bimport\b[^;]*https?:|url\([\"']?https?:", page)
 
 
 def test_a_kernel_that_dies_is_a_failure_of_that_notebook_alone(notebook, capsys):
