@@ -158,7 +158,8 @@ def serve(requests: BinaryIO, answers: int, shell: Any, find: Callable[[str], An
     from mmteach.grading import guarded
 
     notebook.INSTEAD = lambda name, answer: 0  # the parent asks, not the notebook's own cells
-    cells, original = Cells(shell), guarded.Originals()
+    cells = Cells(shell)
+    original = guarded.Originals(cells.space)
 
     mine, stop = os.getpid(), os._exit
 

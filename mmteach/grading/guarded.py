@@ -16,13 +16,12 @@ import builtins
 import types
 from typing import Any
 
-KINDS = (types.BuiltinFunctionType, types.FunctionType, types.MethodDescriptorType, types.WrapperDescriptorType, type)
-
 
 class Originals:
     """What the names in these modules stood for before any of the student's code ran."""
 
-    def __init__(self) -> None:
+    def __init__(self, space: dict[str, Any]) -> None:
+        self.space = dict(space)
         import math
 
         import numpy as np
@@ -40,7 +39,7 @@ class Originals:
             (place, name): value
             for place, module in self.places.items()
             for name, value in vars(module).items()
-            if isinstance(value, KINDS) or type(value).__name__ == "ufunc"
+            if callable(value)
         }
         # A function can be changed without being exchanged.
         self.codes = [(value, value.__code__, value.__defaults__) for value in self.functions.values() if _plain(value)]
@@ -63,8 +62,9 @@ class Originals:
         from mmteach.grading.child import describe
 
         changed = self.restore()
-        for name in [name for name in vars(builtins) if name in cells.space]:
-            if cells.space[name] is not vars(builtins)[name]:
+        for name in vars(builtins):
+            # Names that IPython itself put there (open, quit) are none of the student's.
+            if name in cells.space and cells.space[name] is not self.space.get(name) and not name.startswith("__"):
                 changed.append(f"the name {name}")
                 del cells.space[name]
         if changed:

@@ -152,7 +152,10 @@ def _tasks(rows: Rows, assignment: Assignment) -> list[dict[str, Any]]:
     for at, item in enumerate(assignment.items):
         given = [(row["result"]["items"][at], row["result"]["score"]) for row in rows]
         scored = [(one["score"], all_ - one["score"]) for one, all_ in given if one["score"] is not None]
-        share = statistics.fmean(score for score, _ in scored) / item.points if scored and item.points else None
+        marked = len(scored) == len(given) or item.kind != "manual"
+        share = (
+            statistics.fmean(score for score, _ in scored) / item.points if scored and item.points and marked else None
+        )
         untried = sum(one["misconception"] in ("unanswered", "missing") for one, _ in given)
         found.append(
             {

@@ -43,6 +43,7 @@ def test_a_kernel_is_forked_from_the_warm_process_and_ends_with_its_client(warm,
     assert not psutil.pid_exists(int(pid)) and not psutil.pid_exists(int(other))
 
 
+@pytest.mark.full
 def test_where_no_warm_process_starts_the_ordinary_kernel_is_taken(warm, tmp_path, monkeypatch):
     def fails(*_):
         raise OSError("no")
