@@ -333,11 +333,11 @@ def rates(seed: int) -> dict[str, dict[str, float]]:
 SHARES = (0.0, 0.05, 0.2, 0.5, 0.8, 0.95, 1.0)  # w_left; the right task gets the rest
 
 
-def front(seed: int) -> dict[str, dict[str, float]]:
+def front(seed: int, widths: Sequence[int] = (NARROW, WIDTH)) -> dict[str, dict[str, float]]:
     """One network for both at seven weights w_left + w_right = 1, narrow and wide; at 0 and 1 it learns one task alone."""
     digits = load(seed)
     rows = {}
-    for width in (NARROW, WIDTH):
+    for width in widths:
         for share in SHARES:
             model, _ = train(digits, losses(*TASKS), fixed(share, 1 - share), width=width, seed=seed)
             on_test = right(model, digits.test)

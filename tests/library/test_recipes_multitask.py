@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from mmteach.data.batch import Batch
 from mmteach.multitask import dwa, gls, task_gradients
 from mmteach.recipes import multitask as course
+from mmteach.recipes import stored
 
 SENSES = ("image", "text")
 
@@ -259,3 +260,18 @@ def test_a_seed_of_the_pairs_has_every_way_with_all_labels_and_with_few():
     all_ways, few_ways = ("apart", "hard", "cross-stitch", "MMoE"), ("apart", "hard", "apart + nature", "hard + nature")
     assert list(rows) == [*(f"{way}, all" for way in all_ways), *(f"{way}, few" for way in few_ways)]
     assert all(0 <= row[sense] <= 1 for row in rows.values() for sense in SENSES)
+
+
+def test_in_the_stored_table_nothing_is_far_from_equal_weights_and_every_network_is_well_trained():
+    table, how = stored("multitask-methods")
+    wide = table.pivot(index="seed", columns="model", values="mean")
+    assert len(wide) >= 4 and set(wide) == {"single", *course.METHODS} and "mmteach train multitask-methods" in how
+    assert (wide >= 0.935).all(axis=None) and (wide["single"] >= 0.945).all()
+    assert (wide.sub(wide["equal"], axis=0).mean().abs() <= 0.01).all()
+
+
+def test_the_stored_rates_prefer_the_chapters_rate_or_lie_within_half_a_point_of_it():
+    table, _ = stored("multitask-rates")
+    table[["method", "lr"]] = table["model"].str.split(", ", expand=True)
+    wide = table.pivot_table(index="method", columns="lr", values="valid")
+    assert (wide[f"{course.LR:g}"] >= wide.max(axis=1) - 0.005).all()
