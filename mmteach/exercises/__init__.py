@@ -11,6 +11,7 @@
 | `wire`       | plain data as bytes, never pickle                                                     |
 | `guard`      | time, output, random states, settings while an answer runs                           |
 | `notebook`   | `check("fusion.gated", MyGated)`                                                     |
+| `pictures`   | yours against the target                                                             |
 | `progress`   | what a learner has solved, kept across restarts                                      |
 | `submission` | a notebook's answers, whatever was done to it: `mmteach check`                        |
 """

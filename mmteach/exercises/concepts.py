@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmteach.exercises import observe
+from mmteach.exercises import observe, pictures
 from mmteach.exercises.draws import Draw
 from mmteach.exercises.task import Case, Observed, Task
 
@@ -138,6 +138,7 @@ A text may be empty.""",
     links=("3 · Text: from characters to padded numbers",),
     cases=_pad_cases,
     run=_pad_run,
+    picture=pictures.tables("ids", "step"),
     notice=_pad_notice,
     misconceptions={
         "no pair": "a pair is needed: the numbers and the mask",

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mmteach.exercises import observe
+from mmteach.exercises import observe, pictures
 from mmteach.exercises.draws import Draw
 from mmteach.exercises.task import Case, Observed, Task
 
@@ -303,6 +303,7 @@ answer for yourself: which entries hold the image alone, and how long is $z$ for
     links=("1 · One question, two senses",),
     cases=_tensor_cases,
     run=_tensor_run,
+    picture=pictures.tables("value", "place in z"),
     misconceptions={
         "no ones": "the products are there and what each modality says alone is gone: what does the 1 do?",
         "ones behind": "the 1 stands behind the numbers, and it belongs in front of them",
@@ -369,6 +370,7 @@ with its **largest** draw.""",
     links=("1 · One question, two senses",),
     cases=_drop_cases,
     run=_drop_run,
+    picture=pictures.tables("value", "modality"),
     notice=_drop_notice,
     misconceptions={
         "no bool": "True and False are asked for, and these are numbers",

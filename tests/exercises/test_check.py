@@ -7,6 +7,8 @@ import random
 import time
 from pathlib import Path
 
+import bank_concepts
+import bank_fusion
 import numpy as np
 import pytest
 import torch
@@ -220,6 +222,23 @@ def test_a_device_in_the_place_of_the_file_is_left_alone(monkeypatch, tmp_path, 
     assert not Path(os.devnull).is_file()
     monkeypatch.setenv("MMTEACH_LEARNER", str(tmp_path))
     assert say(capsys, late)[0] == 4 and list(tmp_path.iterdir()) == []
+
+
+# Pictures
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "drawn"),
+    [("fusion.drop", lambda d, p: d >= p, True), ("fusion.drop", lambda d, p: None, False), ("concepts.pad", bank_concepts.pad_left, True),
+     ("fusion.tensor", lambda i, t: i, True), ("fusion.tensor", lambda i, t: i / 0, False), ("fusion.tensor", bank_fusion.outer, False)],
+)  # fmt: skip
+def test_yours_is_drawn_against_the_target_where_it_can_be(name, answer, drawn, monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    check(name, answer)
+    assert len(shown) == drawn
+    if drawn:
+        assert "side by side" in shown[0].alt
 
 
 # The judge
