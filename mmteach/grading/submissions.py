@@ -87,6 +87,13 @@ def _from_zip(path: Path, member: str) -> bytes:
 
 def collect(place: Path, assignment: str) -> list[Submission]:
     """Every submission to `assignment` in a folder or zip; raises AssignmentError where there is none at all."""
+    try:
+        return _unique(_all(place, assignment))
+    except OSError as error:
+        raise AssignmentError(f"{error.filename or place} cannot be read: {error.strerror}") from error
+
+
+def _all(place: Path, assignment: str) -> list[Submission]:
     if place.is_file() and place.suffix.lower() == ".zip":
         found = list(_zipped(place, assignment))
     elif place.is_dir():
@@ -101,7 +108,7 @@ def collect(place: Path, assignment: str) -> list[Submission]:
             f"no submission to {assignment!r} in {place}: expected are STUDENT/{assignment}/*.ipynb, STUDENT.ipynb, "
             "or a zip from Moodle or Canvas"
         )
-    return _unique(found)
+    return found
 
 
 def assignments(place: Path) -> list[str]:

@@ -4,12 +4,14 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 from conftest import ANSWERS, TOYS, as_bytes, toy_cells
@@ -355,3 +357,26 @@ def test_two_that_copied_are_found_and_the_obvious_way_is_not():
 def test_answers_of_the_class_are_read_by_the_report(out):
     text = (out / "report.html").read_text()
     assert "a mean divides" not in text and "emil" in text and "unreadable" in text
+
+
+@pytest.mark.full
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_an_ordinary_user_grades_a_class_too(out, handed_in, source):
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o777)
+        shutil.copytree(handed_in, f"{place}/in", copy_function=shutil.copy2)
+        os.chmod(f"{place}/in", 0o755)
+        shutil.copy(source, f"{place}/toy.ipynb")
+        script = GRADE.format(
+            toys=str(TOYS), tests=str(TOYS), handed_in=f"{place}/in", out=f"{place}/out", source=f"{place}/toy.ipynb"
+        )
+        done = subprocess.run(
+            [sys.executable, str(TOYS / "as_nobody.py"), sys.executable, "-c", script], capture_output=True, text=True
+        )
+        assert "sandbox:" in done.stdout and done.returncode == 0, done.stderr
+        found = table(Path(place) / "out" / "grades.csv")
+        assert {name: row["score"] for name, row in found.items()} == {
+            name: row["score"] for name, row in table(out / "grades.csv").items()
+        }
