@@ -49,6 +49,7 @@ html_theme_options = {
 }
 # A name like Picture may stand for two classes of two modules: the link leads to the first.
 suppress_warnings = ["ref.python"]
+html_domain_indices = False
 html_last_updated_fmt = None
 os.environ.setdefault("SOURCE_DATE_EPOCH", "0")  # the same notebooks give the same pages
 

@@ -1,11 +1,21 @@
-// A widget on these pages shows its first state and answers nothing: no kernel runs. Keyboard and screen reader pass it by,
-// and meet the sentence before it and the still figure near it, which show the same.
 document.addEventListener("DOMContentLoaded", () => {
+  // A widget on these pages shows its first state and answers nothing: no kernel runs. Keyboard and screen reader pass it by,
+  // and meet the sentence before it and the still figure near it, which show the same.
   for (const view of document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')) {
     const frame = document.createElement("div");
     frame.className = "mm-first-state";
     frame.inert = true;
     view.replaceWith(frame);
     frame.append(view);
+  }
+  // What the theme leaves without a name that fits what is seen.
+  for (const button of document.querySelectorAll(".search-button-field")) button.removeAttribute("aria-label");
+  for (const summary of document.querySelectorAll(".bd-sidebar-primary summary")) {
+    summary.setAttribute("aria-label", `Pages of ${summary.closest("li").querySelector("a").textContent.trim()}`);
+  }
+  const side = document.querySelector(".bd-sidebar-primary");
+  if (side) {
+    side.setAttribute("role", "region");
+    side.setAttribute("aria-label", "The course");
   }
 });
