@@ -207,7 +207,7 @@ class EarlyPixels(nn.Module):
         return self.head(self.encoder(torch.cat([image, word.expand(-1, -1, *image.shape[2:])], 1)))
 
 
-def jitter(batch: Batch, strength: float = 0.2) -> Batch:
+def jitter(batch: Batch, strength: float = 0.4) -> Batch:
     """Pictures turned, scaled, moved, mirrored and tinted at random, on the white they stand on; uint8 → 0…1."""
     image = batch.inputs["image"].float() / 255
     n, where = len(image), image.device
@@ -264,7 +264,7 @@ def encoder(emoji: EmojiSplits, modality: str, seed: int) -> tuple[MultimodalCla
     if modality == "image":
         train, valid = drawn_once(emoji, "train").only("image"), drawn_once(emoji, "valid").only("image")
         body: nn.Module = ImageResNet(WIDTH, width=16)
-        settings: dict[str, Any] = {"augment": jitter, "batch_size": 32, "epochs": pick(smoke=1, laptop=16)}
+        settings: dict[str, Any] = {"augment": jitter, "batch_size": 32, "epochs": pick(smoke=1, laptop=25)}
     else:
         train, valid = emoji.train.only("text"), emoji.valid.only("text")
         body = TextBag(len(emoji.vocabulary), WIDTH)
@@ -391,7 +391,7 @@ def early_pixels(seed: int) -> dict[str, dict[str, float]]:
         loss=classify("subgroup", 0.1),
         augment=lambda batch: forget_words(jitter(batch)),
         batch_size=32,
-        steps=pick(smoke=1, laptop=16 * math.ceil(4444 / 32)),  # as many as the image encoder had
+        steps=pick(smoke=1, laptop=25 * math.ceil(4444 / 32)),  # as many as the image encoder had
         seed=seed,
     )
     return {"early, each pixel": _row(early, history, emoji.valid, emoji.test)}

@@ -6,6 +6,7 @@ import torch
 from mmteach.data.batch import Batch
 from mmteach.encoders import ImageResNet, TextBag
 from mmteach.recipes import fusion as recipe
+from mmteach.recipes import stored
 from mmteach.training import predict
 from mmteach.training.history import History
 
@@ -148,3 +149,11 @@ def test_a_probe_reads_an_encoder_and_leaves_it(emoji):
     before = {name: p.clone() for name, p in model.named_parameters()}
     assert 0 <= recipe.probe(model, emoji, "image", 0) <= 1 and 0 <= recipe.probe(model, emoji, "text", 0) <= 1
     assert all(torch.equal(p, before[name]) and p.requires_grad for name, p in model.named_parameters())
+
+
+def test_the_stored_image_encoder_learned_more_alone_than_in_company():
+    table, _ = stored("competition")
+    image = table.pivot(index="seed", columns="model", values="image")
+    assert len(image) >= 3
+    assert (image["image"] - image["both"] >= 0.005).all() and (image["image"] - image["both"]).mean() >= 0.02
+    assert (image["both, gradient blending"] - image["both"]).mean() > 0
