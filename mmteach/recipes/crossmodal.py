@@ -5,7 +5,7 @@
 | `small_glyphs`, `glyph_model` | characters at 16 × 16 pixels and a dual encoder that trains on them in seconds |
 | `ranks`                       | retrieval both ways: recall at 1, 5, 10, median rank, mAP                   |
 | `OBJECTIVES`, `align`         | nine ways to align the two, each at its own best learning rate               |
-| `contrast`                    | the table: objectives, temperatures, batch sizes, false negatives            |
+| `objectives`, `temperatures`, `batches`, `copies` | the tables: what aligns best on equal terms, and what matters  |
 | `emoji_views`, `two_views`    | each emoji in several styles and languages; two of each drawn a step         |
 | `search_model`, `search`      | the table: emoji found by words, a drawing style and concepts held out       |
 | `captions`                    | the table: two shapes and unseen characters put into words                   |
@@ -214,7 +214,7 @@ def by_objective(name: str, glyphs: Splits, seed: int) -> dict[str, float]:
 
 
 TEMPERATURES = (0.01, 0.03, 0.1, 0.3, 1.0)
-BATCHES = (8, 32, 128, 512)
+BATCHES = (16, 64, 256)
 EXAMPLES = 128 * 600  # what each model of the table sees, whatever its batch
 
 
@@ -247,28 +247,47 @@ def repeated(glyphs: Splits, characters: int = 200) -> Splits:
     return replace(glyphs, train=glyphs.train[torch.isin(glyphs.train.targets["character"], kept)])
 
 
-def contrast(seed: int) -> dict[str, dict[str, float]]:
-    """Glyphs: objectives on equal terms, then InfoNCE at several temperatures and batch sizes, and with false negatives."""
+def figures_of(glyphs: Splits, model: DualEncoder, loss: float) -> dict[str, float]:
+    """The test figures of a trained glyph model, its last training loss, its modality gap and its temperature."""
+    image, text = embed(model, glyphs.test)
+    gap = modality_gap(image, text).norm().item()
+    return {**ranks(image, text), "loss": loss, "gap": gap, "temperature": 1 / model.scale().item()}
+
+
+def objectives(seed: int) -> dict[str, dict[str, float]]:
+    """Glyphs: linear CCA and eight trained objectives on equal terms."""
     glyphs = small_glyphs()
-    rows = {"CCA": ranks(*linear_cca(glyphs)[1:])}
-    rows |= {name: by_objective(name, glyphs, seed) for name in OBJECTIVES}
+    trained = {name: by_objective(name, glyphs, seed) for name in OBJECTIVES}
+    return {"CCA": ranks(*linear_cca(glyphs)[1:]), **trained}
 
-    def row(model: DualEncoder, loss: float) -> dict[str, float]:
-        image, text = embed(model, glyphs.test)
-        gap = modality_gap(image, text).norm().item()
-        return {**ranks(image, text), "loss": loss, "gap": gap, "temperature": 1 / model.scale().item()}
 
+def temperatures(seed: int) -> dict[str, dict[str, float]]:
+    """Glyphs: InfoNCE with a temperature that stays as it is, and with a learned one."""
+    glyphs = small_glyphs()
+    rows = {"learned": figures_of(glyphs, *align(glyphs, info_nce_loss, seed=seed))}
     for temperature in TEMPERATURES:
-        fixed = align(glyphs, info_nce_loss, seed=seed, temperature=temperature, learn_temperature=False)
-        rows[f"temperature {temperature:g}"] = row(*fixed)
+        settings: dict[str, Any] = {"seed": seed, "temperature": temperature, "learn_temperature": False}
+        rows[f"{temperature:g}"] = figures_of(glyphs, *align(glyphs, info_nce_loss, **settings))
+    return rows
+
+
+def batches(seed: int) -> dict[str, dict[str, float]]:
+    """Glyphs: InfoNCE with batches of several sizes, as many examples or as many steps."""
+    glyphs, rows = small_glyphs(), {}
     for size in BATCHES:
-        rows[f"batch {size}"] = row(*align(glyphs, info_nce_loss, seed=seed, batch_size=size, steps=EXAMPLES // size))
-        rows[f"batch {size}, 600 steps"] = row(*align(glyphs, info_nce_loss, seed=seed, batch_size=size))
-    few = repeated(glyphs)
+        for what, steps in (("examples", EXAMPLES // size), ("steps", 600)):
+            trained = align(glyphs, info_nce_loss, seed=seed, batch_size=size, steps=steps)
+            rows[f"{size}, same {what}"] = figures_of(glyphs, *trained)
+    return rows
+
+
+def copies(seed: int) -> dict[str, dict[str, float]]:
+    """Glyphs: batches in which one character comes in several faces, its copies pushed, left out, or pulled."""
+    glyphs, rows = repeated(small_glyphs()), {}
     for treat in TREATMENTS:
         warm = vse if treat.startswith("VSE++") else None
         settings: dict[str, Any] = {"seed": seed, "batch_size": 512, "steps": EXAMPLES // 512, "warm": warm}
-        rows[f"copies: {treat}"] = row(*align(few, false_negatives(treat), **settings))
+        rows[treat] = figures_of(glyphs, *align(glyphs, false_negatives(treat), **settings))
     return rows
 
 
@@ -720,10 +739,11 @@ def relations(seed: int) -> dict[str, dict[str, float]]:
 
 
 RECIPES = [
+    Recipe("objectives", "Glyphs: nine ways to align pictures and names, on equal terms", objectives),
+    Recipe("temperatures", "Glyphs: InfoNCE at fixed temperatures and with a learned one", temperatures),
+    Recipe("batches", "Glyphs: InfoNCE with several batch sizes, as many examples or as many steps", batches),
+    Recipe("copies", "Glyphs: false negatives pushed, left out, or pulled", copies),
     Recipe("search", "Emoji found by words: an unseen drawing style, unseen concepts, ten languages", search),
-    Recipe(
-        "contrast", "Glyphs: nine ways to align pictures and names; temperature, batch size, false negatives", contrast
-    ),
     Recipe(
         "captions", "Captions of two shapes, of pairs never seen together, and names of unseen characters", captions
     ),

@@ -100,6 +100,17 @@ def test_repeated_keeps_so_many_characters_and_the_test(glyphs):
     assert len(few.train.targets["character"].unique()) == 7 and few.test is glyphs.test
 
 
+def test_each_table_has_its_models(monkeypatch):
+    monkeypatch.setattr(recipe, "TEMPERATURES", (0.1, 1.0))
+    monkeypatch.setattr(recipe, "BATCHES", (16, 64))
+    assert list(recipe.temperatures(0)) == ["learned", "0.1", "1"]
+    sizes = recipe.batches(0)
+    assert list(sizes) == ["16, same examples", "16, same steps", "64, same examples", "64, same steps"]
+    assert {"t2i R@1", "i2t mAP", "loss", "gap", "temperature"} <= set(sizes["16, same steps"])
+    assert tuple(recipe.copies(0)) == recipe.TREATMENTS
+    assert list(recipe.objectives(0)) == ["CCA", *recipe.OBJECTIVES]
+
+
 # -- emoji ---------------------------------------------------------------------------------------------------------------
 
 
