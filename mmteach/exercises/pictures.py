@@ -35,6 +35,7 @@ def tables(output: str, across: str) -> Callable[[Expectation, Observed], Any]:
         for ax, table, title in zip(axes, (yours, target), ("yours", "the target")):
             image = ax.imshow(table, aspect="auto", cmap="cividis", vmin=low, vmax=high if high > low else low + 1)
             ax.set(title=f"{title}: {table.shape[0]} × {table.shape[1]}", xlabel=across, ylabel="example")
+            ax.locator_params(integer=True)
             ax.grid(visible=False)
         fig.colorbar(image, ax=axes, label="value")
         shape = f"{tuple(yours.shape)} against {tuple(target.shape)}"
