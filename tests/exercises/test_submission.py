@@ -172,6 +172,7 @@ def test_a_half_done_notebook_reads_well(tmp_path, capsys, learner):
     assert late["ok"] and late["parts"] == {"values": True, "extremes": True}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("number", ["01_background", "02_concepts", "03_fusion"])
 def test_the_solutions_pass_every_check(number):
     root = Path(__file__).parents[2]
