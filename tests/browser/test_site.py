@@ -3,9 +3,9 @@
 import itertools
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -29,11 +29,12 @@ def site(tmp_path_factory) -> Path:
         pytest.skip(str(error))
     built = Path(os.environ["MMTEACH_SITE"]) if "MMTEACH_SITE" in os.environ else tmp_path_factory.mktemp("site")
     if not (built / "index.html").exists():
-        started = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "book", str(built)]
         made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         assert made.returncode == 0, made.stderr
-        assert time.monotonic() - started < 180
+        # Three minutes of the processor's time: what else the machine does meanwhile is not the site's.
+        assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 180
     return built
 
 
@@ -151,6 +152,7 @@ def test_each_page_works_offline_for_every_reader_on_every_screen(site, pages, g
         if page.locator("mjx-merror, [data-mml-node=merror]").count():
             wrong.append(f"{name}: a formula MathJax cannot read")
         page.add_script_tag(path=str(AXE))
+        page.add_style_tag(content="* { transition: none !important }")  # axe must not see a colour on its way
         for theme in ("light", "dark"):
             page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
             found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)")
