@@ -9,7 +9,18 @@ from torch.nn import functional as F
 from mmteach.data.audio import hear
 from mmteach.data.batch import Batch
 from mmteach.recipes import background
-from mmteach.recipes.background import SIGMAS, SNRS, answers, build, column, levels, noisy, right, with_noise
+from mmteach.recipes.background import (
+    SIGMAS,
+    SNRS,
+    answers,
+    build,
+    column,
+    faster_or_slower,
+    levels,
+    noisy,
+    right,
+    with_noise,
+)
 
 
 def batch(n=6, seed=0):
@@ -141,3 +152,25 @@ def test_a_single_modality_does_not_mind_the_others_noise(small_grid):
         assert len({eye[column(sigma, snr)] for snr in SNRS}) == 1
     for snr in SNRS:
         assert len({ear[column(sigma, snr)] for sigma in SIGMAS}) == 1
+
+
+def test_a_faster_tone_is_higher_and_stays_in_its_second():
+    torch.manual_seed(0)
+    second = torch.arange(8000) / 8000
+    tone = torch.sin(2 * math.pi * 500 * second) * ((second > 0.25) & (second < 0.75))
+    heard = torch.stack(
+        faster_or_slower(Batch({"audio": torch.zeros(40, 1)}, {}, info={"waveform": [tone] * 40})).info["waveform"]
+    )
+    pitch = torch.fft.rfft(heard).abs().argmax(1).float()
+    assert heard.shape == (40, 8000) and heard.isfinite().all()
+    assert 395 <= pitch.min() < 430 and 580 < pitch.max() <= 630  # 500 Hz at 0.8 to 1.25 times
+    lasts = (heard.abs() > 0.5).float().sum(1)
+    assert torch.corrcoef(torch.stack([pitch, lasts]))[0, 1] < -0.95  # the faster, the shorter
+
+
+def test_at_speed_one_nothing_changes(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "uniform_", lambda self, low, high: self.zero_())
+    clean = batch()
+    same = faster_or_slower(clean)
+    torch.testing.assert_close(torch.stack(same.info["waveform"]), torch.stack(clean.info["waveform"]))
+    assert same.inputs is clean.inputs and "waveform" in clean.info
