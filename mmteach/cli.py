@@ -307,8 +307,10 @@ def _train(args: argparse.Namespace) -> int:
     from mmteach.claims import seeds
 
     if not args.name:
+        column = 2 + max(len(one.name) for one in recipes.recipes())
         for one in recipes.recipes():
-            print(textwrap.fill(one.says, _width(), initial_indent=f"{one.name:<16}", subsequent_indent=" " * 16))
+            name = one.name.ljust(column)
+            print(textwrap.fill(one.says, _width(), initial_indent=name, subsequent_indent=" " * column))
         return 0
     if args.scale:
         os.environ["MMTEACH_SCALE"] = args.scale

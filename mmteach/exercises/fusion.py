@@ -373,7 +373,7 @@ with its **largest** draw.""",
     picture=pictures.tables("value", "modality"),
     notice=_drop_notice,
     misconceptions={
-        "no bool": "True and False are asked for, and these are numbers",
+        "no bool": "these are numbers, and True and False are asked for",
         "inverted": "this says which are hidden, and which stay is asked for",
         "all lost": "some examples lose all their modalities: nothing is left to learn from",
         "all back": "an example that would lose all gets everything back, so whole examples are seen too often",
@@ -464,7 +464,8 @@ def _choose_cases(seed: int) -> list[Case]:
     def history(epochs: int) -> list[dict[str, float]]:
         # The best epoch of each column is another one, and none of them is the first or the last.
         best = (draw.permutation(epochs - 2) + 1).tolist()
-        while epochs > 5 and abs(best[1] - best[2]) < 2:  # beside each other, two mistakes would look the same
+        # Two mistakes would look the same where the two areas are best beside each other, or the smallest is the last one.
+        while 2 * best[1] < epochs or (epochs > 5 and abs(best[1] - best[2]) < 2):
             best = (draw.permutation(epochs - 2) + 1).tolist()
         rows = []
         for epoch in range(epochs):

@@ -159,7 +159,7 @@ def test_train_without_a_name_lists_the_recipes(asked, capsys, monkeypatch):
     assert main(["train"]) == 0 and asked == []
     listed = capsys.readouterr().out
     assert listed.split() == " ".join(f"{one.name} {one.says}" for one in recipes()).split()
-    assert [line[:16].strip() for line in listed.splitlines() if line[0] != " "] == [one.name for one in recipes()]
+    assert [line.split()[0] for line in listed.splitlines() if line[0] != " "] == [one.name for one in recipes()]
     assert max(map(len, listed.splitlines())) <= 80
 
 

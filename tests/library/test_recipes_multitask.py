@@ -66,7 +66,8 @@ def test_training_by_the_sum_of_the_rows_is_training_by_the_sum_of_the_losses(di
     def trained(backward):
         return weights_of(course.train(digits, course.losses(*course.TASKS), backward, seed=1)[0])
 
-    assert_close(trained(course.combined(lambda rows: rows.sum(0))), trained(None), atol=1e-5, rtol=1e-4)
+    # The two add in another order, and Adam divides small differences by small moments: a few differ in the fifth digit.
+    assert_close(trained(course.combined(lambda rows: rows.sum(0))), trained(None), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("method", course.METHODS)
