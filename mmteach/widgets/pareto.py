@@ -144,4 +144,5 @@ def pareto_explorer(
     for control in (network, weight, methods):
         control.observe(refresh, names="value")
     refresh()
-    return w.VBox([network, weight, methods, shown])
+    # With one network there is nothing to choose.
+    return w.VBox([*([network] if len(networks) > 1 else []), weight, methods, shown])

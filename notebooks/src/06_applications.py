@@ -837,8 +837,8 @@ claim("applications.small-tests-deceive", (spreads[15][2] - spreads[15][0]) - (s
 
 # %% tags=["measured"]
 mixed = replace(motion.test, inputs={**motion.test.inputs, "video": motion.test.inputs["video"].flip(1)})  # backwards
-names = {"as it is": motion.test, "played backwards": mixed}
-for name, clips in names.items():
+both_ways = {"as it is": motion.test, "played backwards": mixed}
+for name, clips in both_ways.items():
     print(f"clips {name:<17}" + "  ".join(f"{k} {v:.3f}" for k, v in video.right(paths, clips).items()))
 sound = hear(strings.test.info["waveform"][example][None])
 longer = F.pad(sound, (0, 60))

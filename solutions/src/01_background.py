@@ -122,6 +122,7 @@ def train_on(pair):
     )
     layer = torch.nn.Linear(40, 10)
     torch.nn.init.zeros_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
     optimiser = torch.optim.Adam(layer.parameters(), lr=0.05)
     for _ in range(60):
         both = torch.cat([seen, heard[pair(digits[0], digits[1], generator)]], 1)
