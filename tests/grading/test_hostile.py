@@ -100,5 +100,9 @@ def test_the_same_on_every_exercise_of_the_course(name, layers):
     first = next(item for item in assignment.items if item.kind == "oracle")
     found, honest, (processes, clean) = grade_all(job, solved, first.answer)
     assert score(honest) == [item.points if item.kind == "oracle" else None for item in assignment.items]
-    wrong = {kind.name: score(found[kind.name]) for kind in KINDS if score(found[kind.name]) != deserves(kind, honest)}
+    # Answers that compare tensors by == deserve what they compute when it is patched away: never more than honest ones.
+    patched = score(found.pop("patches numpy and torch.Tensor"))
+    assert all((got or 0) <= (full or 0) for got, full in zip(patched, score(honest), strict=True))
+    kinds = [kind for kind in KINDS if kind.name in found]
+    wrong = {kind.name: score(found[kind.name]) for kind in kinds if score(found[kind.name]) != deserves(kind, honest)}
     assert wrong == {} and processes == [] and clean
