@@ -24,6 +24,7 @@ from typing import IO
 
 from mmteach.course.paths import Course, CourseError
 
+NBGRADER = ("assignment_list", "course_list", "formgrader", "validate_assignment")
 FIRST_PORT = 8888
 PORTS_TRIED = 50
 ROOT = (
@@ -115,6 +116,8 @@ def _command(course: Course, port: int) -> list[str]:
         "--LabApp.extension_manager=readonly",  # it would ask the network for a list of extensions
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--Application.log_level=WARN",
+        # Pages for instructors: a learner would wait for them at each start. `jupyter lab` has them.
+        *(f"--ServerApp.jpserver_extensions=nbgrader.server_extensions.{name}=False" for name in NBGRADER),
     ]
     return [sys.executable, "-m", "jupyterlab", *settings, *(["--allow-root"] if _is_root() else [])]
 
