@@ -9,7 +9,7 @@
 | `found`          | recall of the right items, and the median rank                                |
 | `find_by_words`  | the table: with and without a loss between drawings                           |
 
-The encoder, the pieces of words and the two views of a concept are those of chapter 04 (`mmteach.recipes.crossmodal`).
+The encoder, the pieces of words and the two views of a concept are those of chapter 04 (`mmteach.recipes.crossmodal_search`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mmteach.claims import pick
 from mmteach.data.batch import Batch
 from mmteach.data.emoji import concepts
 from mmteach.metrics import median_rank, recall_at_k
-from mmteach.recipes.crossmodal import (
+from mmteach.recipes.crossmodal_search import (
     Pieces,
     cropped,
     emoji_views,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmteach.data.batch import Batch
-from mmteach.recipes import crossmodal, fusion, stored
+from mmteach.recipes import crossmodal_relations, fusion, stored
 
 
 def test_one_word_in_ten_is_forgotten_and_padding_stays():
@@ -21,7 +21,7 @@ def test_one_word_in_ten_is_forgotten_and_padding_stays():
 
 def test_places_are_spread_and_nothing_else():
     state = torch.ones(2, 6, 10)
-    spread = crossmodal.spread(Batch({"state": state, "question": torch.zeros(2, 11)}))
+    spread = crossmodal_relations.spread(Batch({"state": state, "question": torch.zeros(2, 11)}))
     assert (spread.inputs["state"][..., -2:] == 4).all() and (spread.inputs["state"][..., :-2] == 1).all()
     assert (state == 1).all()
 
@@ -35,7 +35,7 @@ def test_answers_are_counted_for_relational_and_other_questions_apart():
         {"says": torch.tensor([0, 1, 2, 2])},
         {"answer": torch.tensor([0, 0, 2, 2]), "relational": torch.tensor([True, True, False, False])},
     )
-    assert crossmodal.answered(Says(), batch) == {"relational": 0.5, "other": 1.0}
+    assert crossmodal_relations.answered(Says(), batch) == {"relational": 0.5, "other": 1.0}
 
 
 def test_both_together_beat_the_better_single_modality_on_every_stored_seed():
