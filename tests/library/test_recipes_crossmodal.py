@@ -155,7 +155,9 @@ def test_two_views_are_two_styles_of_one_concept_with_an_english_and_another_tex
     images = (10 * torch.arange(n)[:, None] % 200 + torch.arange(styles)).to(torch.uint8)
     ids = torch.arange(texts).add(10).expand(n, texts)[..., None].repeat(1, 1, 5).clone()
     ids[..., 4] = 0  # padding
-    step = search.two_views(Batch({"image": images[:, :, None, None, None].expand(-1, -1, 3, 2, 2), "text": ids}))
+    inputs = {"image": images[:, :, None, None, None].expand(-1, -1, 3, 2, 2), "text": ids}
+    step = search.two_views(Batch(inputs, {"row": torch.arange(n)}))
+    assert step.targets["row"].tolist() == [*range(n)] * 2
     shown = (step.inputs["image"][:, 0, 0, 0] * 255).round().long()
     first, second = shown.chunk(2)
     own = 10 * torch.arange(n) % 200
@@ -164,6 +166,33 @@ def test_two_views_are_two_styles_of_one_concept_with_an_english_and_another_tex
     assert words.shape == (2 * n, 4) and (words == UNKNOWN).float().mean() == pytest.approx(0.3, abs=0.1)
     english, other = (set(half[half != UNKNOWN].tolist()) for half in words.chunk(2))
     assert english == {10, 11} and other <= set(range(12, 22)) and len(other) == 10
+
+
+def test_the_layout_is_kept_and_whole_numbers_are_pixels():
+    torch.manual_seed(0)
+    eye, pictures = search.Layout(dim=8), torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    torch.testing.assert_close(eye(pictures), eye(pictures.float() / 255))
+    assert eye(pictures).shape == (2, 8)
+    corners = torch.full((2, 3, 32, 32), 255, dtype=torch.uint8)
+    corners[0, :, 4:12, 4:12] = corners[1, :, 20:28, 20:28] = 0  # one mark in two places
+    assert (eye(corners)[0] - eye(corners)[1]).abs().max() > 0.05
+
+
+def test_the_loss_of_a_step_is_the_sum_of_its_three_terms():
+    torch.manual_seed(0)
+    pieces = search.Pieces([f"word{i}" for i in range(20)])
+    model = search.search_model(pieces)
+    names = torch.randint(2, 22, (5, 4))
+    batch = Batch(
+        {"image": torch.rand(6, 3, 32, 32), "text": torch.randint(2, 22, (6, 3))}, {"row": torch.tensor([4, 0, 2] * 2)}
+    )
+    with torch.no_grad():
+        image, text = model.encode("image", batch.inputs["image"]), model.encode("text", batch.inputs["text"])
+        candidates, scale = model.encode("text", names), model.scale()
+        pairs = (clip_loss(image[:3], text[:3], scale) + clip_loss(image[3:], text[3:], scale)) / 2
+        named = nn.functional.cross_entropy(scale * image @ candidates.T, batch.targets["row"])
+        expected = pairs + clip_loss(image[:3], image[3:], scale) / 2 + named / 2
+        assert search.search_loss(names)(model, batch).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_parts_hold_the_concepts_of_the_split():
