@@ -467,7 +467,7 @@ SENSORS_TASK = Task(
 A robot must tell whether a door is open ($y = +1$) or shut ($y = -1$); both are equally likely. Sensor $m$ reports $x_m = y + \sigma_m \varepsilon_m$ with
 $\varepsilon_m \sim \mathcal N(0, 1)$. You have **10 coins**:
 
-| sensor | price | $\sigma$ | |
+| sensor | price | $\sigma$ | note |
 |---|---|---|---|
 | camera | 6 | 0.8 | |
 | lidar | 9 | 0.7 | |

@@ -37,11 +37,13 @@ seed = seeds(1)[0]
 #
 # A **modality** is a kind of signal with a structure of its own: a picture is a grid of colours, a text a sequence of symbols,
 # a sound a pressure over time, a video a sequence of pictures. Each comes from its own sensor, with its own noise, and
-# needs its own **encoder**. *Unimodal* learning fits $y = f(x)$ to one of them. *Multimodal* learning uses several,
+# needs its own **encoder**, a network that makes one vector of it. *Unimodal* learning fits $y = f(x)$ to one of them.
+# *Multimodal* learning uses several,
 #
 # $$ y = f(x_1, x_2), $$
 #
-# or learns one from the other, $x_2 = f(x_1)$, as a caption from a picture. Here is one concept in four modalities.
+# or learns one from the other, $x_2 = f(x_1)$, as a caption from a picture. Here is one concept in four modalities. The lower half of the
+# sound's figure is its **mel spectrogram**: time to the right, pitch upwards, bright where it is loud (chapter 02 computes it).
 
 # %%
 number = {concept.char: i for i, concept in enumerate(concepts())}
@@ -93,7 +95,9 @@ figures.moving(
 # - **Robust.** It is no waste when one fails: what is said twice survives the loss of one. Redundancy is what robustness is
 #   made of.
 #
-# In small worlds whose probabilities we write down ourselves, all four are known exactly.
+# In small worlds whose probabilities we write down ourselves, all four are known exactly. In COPY both modalities show the same fair
+# coin, and that is $y$. In the others $x_1$ and $x_2$ are two fair coins, 0 or 1: in TWO BITS $y$ is the pair of them, in AND it is 1 where
+# both are 1, in XOR it is 1 where they differ.
 
 # %% tags=["measured"]
 names = {"copy": "COPY: both say y", "two_bits": "TWO BITS: half of y each", "and": "AND", "xor": "XOR"}
@@ -142,22 +146,23 @@ EVENTS = [
     (2021, "Radford et al.", "CLIP: 400 million image–text pairs, contrasted", "image and text"),
     (2022, "Alayrac et al.", "Flamingo: a language model that is shown pictures", "one model for all"),
     (2023, "Girdhar et al.", "ImageBind: six modalities bound through images", "one model for all"),
+    (2023, "Gemini Team", "Gemini: one large model for text, images, sound and video", "one model for all"),
 ]  # fmt: skip
 
 # %%
 figures.timeline(
     EVENTS, title="Half a century: years to scale at the left, one row each at the right",
-    alt="A timeline from McGurk and MacDonald in 1976 to ImageBind in 2023: audio-visual speech leads until 2011, "
-    "then images and text, and lately models for all modalities; nine of the fifteen events fall after 2010.",
+    alt="A timeline from McGurk and MacDonald in 1976 to the large models of 2023: audio-visual speech leads until 2011, "
+    "then images and text, and lately models for all modalities; ten of the sixteen events fall after 2010.",
 )  # fmt: skip
 
 # %% [markdown]
 # **What to see.** For a quarter of a century the field is sound and lips: two signals of one event, recorded together. In the 1990s
-# hidden Markov models fused the two streams, frame by frame or by weighing their answers, and the question of this chapter was
-# already there: *how much should the recogniser trust its eyes?* Images and words come in with the collections of pictures
-# that have words beside them. From 2011 on networks learn the representation as well; from 2021 on the pairs come from the
-# web by the hundred million; and now one large model reads all modalities as sequences of tokens. The principle that
-# connects them is in the next sections, on a laptop's scale.
+# hidden Markov models (a sequence is explained by states that nobody sees) fused the two streams, frame by frame or by weighing
+# their answers, and the question of this chapter was already there: *how much should the recogniser trust its eyes?* Images and
+# words come in with the collections of pictures that have words beside them. From 2011 on networks learn the representation as
+# well; from 2021 on the pairs come from the web by the hundred million; and now one large model reads all modalities as sequences
+# of tokens. What all of them must solve, when to trust which signal, fits on a laptop: the next sections.
 #
 # ## 4 · The first experiment: digits seen and heard
 #
@@ -166,8 +171,9 @@ figures.timeline(
 #
 # ### A worse eye, a worse ear
 #
-# Both are spoilt with white noise of known strength: $x_1' = x_1 + \sigma\,\varepsilon$ for the picture, where ink is 1 and paper
-# 0, and for the sound noise whose power is so many **decibels** below that of the speech,
+# Both are spoilt with white noise of known strength. The picture becomes $x_1' = x_1 + \sigma\,\varepsilon$, where ink is 1, paper is 0
+# and $\varepsilon \sim \mathcal N(0, 1)$ is drawn for each pixel. To the sound $x_2$ we add noise $n$ whose power is so many **decibels**
+# below that of the speech (the bar is the mean over time),
 #
 # $$ \mathrm{SNR} = 10 \log_{10} \frac{\overline{x_2^2}}{\overline{n^2}}. $$
 #
@@ -177,13 +183,20 @@ figures.timeline(
 digits = load(seed)
 if pick(smoke=True, laptop=False):  # at smoke scale a few examples, to see that all cells run
     digits = data.Splits(digits.name, digits.train[:256], digits.valid[:60], digits.test[:60], digits.classes)
+print(
+    ", ".join(
+        f"{len(part):,} to {use}"
+        for part, use in ((digits.train, "train on"), (digits.valid, "choose by"), (digits.test, "test on"))
+    )
+)
 seven = digits.test[(digits.test.targets["digit"] == 7).nonzero()[0]]
 generator = torch.Generator().manual_seed(0)
 spoilt = [noisy(seven, sigma, snr, generator) for sigma, snr in zip(SIGMAS, SNRS)]
 figures.picture_grid(
     torch.cat([batch.inputs["image"] for batch in spoilt]), [f"σ = {sigma:g}" for sigma in SIGMAS], columns=5, inch=1.5,
     title="The same seven through five eyes",
-    alt="A handwritten seven at five levels of noise: clear at 0, legible at one half, barely to be guessed at 1, lost among the dots at 2.",
+    alt="A handwritten seven at five levels of noise: clear at 0, legible at one half, barely to be guessed at 1, lost among "
+    "the dots at 2.",
 )  # fmt: skip
 
 # %%
@@ -224,7 +237,7 @@ for modalities in (["image"], ["audio"], ["image", "audio"]):
 #
 # <details><summary>Which did you choose? Then run the cells below.</summary>
 #
-# Most people choose (a): a sensible listener closes her eyes when the picture is useless. The network was never shown a useless
+# (a) is tempting: a sensible listener closes her eyes when the picture is useless. The network was never shown a useless
 # picture. It has no notion that an input could be one.
 #
 # </details>
@@ -417,35 +430,36 @@ chosen = table.groupby("model").valid.mean().sort_values(ascending=False)
 print(chosen.round(3).to_string())
 print(f"\nchosen on validation: {chosen.index[0]}")
 figures.compare(
-    table, "valid", label="mean validation accuracy over the 5 × 5 grid",
+    table, "valid", label="validation accuracy in all 25 cells",
     title="Eight models over all levels of noise", chance=0.1, order=list(chosen.index),
 )  # fmt: skip
 
 # %% tags=["measured"]
 claim(
     "background.naive-fusion-hurts", every=[-gain("concat", "trained clean", run)[-1, 0] for run in runs], at_least=0.05,
-    says="Trained clean, σ = 2, clean sound: what concatenation loses against the sound alone, each seed",
+    says="Trained clean, σ = 2, clean sound: concatenation below the sound alone",
 )  # fmt: skip
 claim(
     "background.both-weak", every=[gain("late", "trained with noise", run)[2, 4] for run in runs], at_least=0.05,
-    says="Trained with noise, σ = 1, −10 dB: late fusion above the better of the two, each seed",
+    says="Trained with noise, σ = 1, −10 dB: late fusion above the better one",
 )  # fmt: skip
 claim(
     "background.no-harm", every=[gain("late", "trained with noise", run).min() for run in runs], at_least=0.0,
-    says="Trained with noise: late fusion above the better of the two, in the worst of the 25 cells, each seed",
+    says="Trained with noise, worst of 25 cells: late fusion above the better one",
 )  # fmt: skip
 valid = table.pivot(index="seed", columns="model", values="valid")
 claim(
     "background.late-over-concat", every=valid["late, trained with noise"] - valid["concat, trained with noise"], at_least=0.01,
-    says="Both trained with noise: late fusion above concatenation, mean over the grid, validation, each seed",
+    says="Both trained with noise, validation: late fusion above concatenation",
 )  # fmt: skip
-price = grid("late, trained clean")[0, 0] - grid("late, trained with noise")[0, 0]
-print(f"the price: with both clean, late fusion is {price:.3f} worse when trained with noise than when trained clean")
+for name in ("image", "audio", "late"):
+    price = grid(f"{name}, trained clean")[0, 0] - grid(f"{name}, trained with noise")[0, 0]
+    print(f"the price, both clean: {name:<5} loses {price:.3f} by having been trained with noise")
 
 # %% [markdown]
-# **What to take away.** The cure is not a cleverer fusion; it is that each model knows when it does not know. It has a price, the last line
-# above: where everything is clean, the same small networks after as many epochs do a little worse, since they had more to
-# learn. Whether to pay it depends on the world that the model will meet.
+# **What to take away.** The cure is not a cleverer fusion; it is that each model knows when it does not know. It has a price, the last lines
+# above: where everything is clean, the same small networks after as many epochs do worse alone, since they had more to learn.
+# Together they lose less, as each covers for the other. Whether to pay depends on the world that the model will meet.
 #
 # Why does late fusion do better than concatenation here? A likely reason: each of its two networks gets its own
 # training, while the joint model’s two encoders share one loss, and either may stay behind while the other explains it away.
@@ -471,11 +485,11 @@ for case, says in {"clean": "both clean", "noisy": "σ = 1.5 and 0 dB"}.items():
 by_seed = people.groupby("seed").mean(numeric_only=True)
 claim(
     "background.real-people", every=by_seed["clean | late"] - by_seed[["clean | image", "clean | audio"]].max(axis=1), at_least=0.0,
-    says="Real speakers never heard before, both clean: late fusion above the better of the two, each seed",
+    says="Real speakers never heard, both clean: late fusion above the better one",
 )  # fmt: skip
 claim(
     "background.real-people-noisy", every=by_seed["noisy | late"] - by_seed[["noisy | image", "noisy | audio"]].max(axis=1),
-    at_least=0.03, says="The same at σ = 1.5 and 0 dB, each seed",
+    at_least=0.03, says="The same at σ = 1.5 and 0 dB",
 )  # fmt: skip
 
 # %% [markdown]
@@ -513,7 +527,7 @@ figures.show(noise_view(example, believers, digits.classes["digit"]))
 # %% [markdown]
 # ### Who is right when?
 #
-# Two modalities help because they fail on *different* examples. If they failed on the same ones, no fusion could help.
+# Two modalities help most where they fail on *different* examples: then one of the two is right. Count how often that is so.
 
 # %% tags=["measured"]
 sees, hears, fused = ((scores.argmax(1) == truth) for scores in (eye, ear, both))
@@ -525,7 +539,8 @@ for a in (True, False):
               f"late fusion is right on {share:.0%} of them")  # fmt: skip
 
 # %% [markdown]
-# In the last row nobody is right, and yet the sum is right on a part of it: fusion is more than picking the better witness.
+# In the last row, a few examples, neither is right, and yet the sum is right on a part of them, as in the still above: fusion is more
+# than picking the better witness.
 #
 # ## 8 · A McGurk test for networks
 #
@@ -559,20 +574,21 @@ third = 1 - follows["image"] - follows["audio"]
 print(f"a third digit, which neither showed nor said: {third[0]:.0%} with a clean picture, {third[-1]:.0%} at σ = 2")
 
 # %% [markdown]
-# The model goes over to the ear as its eye fails, without a rule that says so. And at times (last line above) it answers a digit that
+# With both clean the model sides with whichever is surer, here more often with the ear. It goes over to the ear as its eye fails,
+# without a rule that says so. And at times (last line above) it answers a digit that
 # was neither shown nor said, the compromise that both find possible. That is what McGurk's listeners did when they heard *da*.
 # The likeness is one of outcome: adding log-probabilities produces it, and nothing here says that brains do the same.
 #
 # ## 9 · Unimodal and multimodal, side by side
 #
-# | | unimodal | multimodal |
+# | aspect | unimodal | multimodal |
 # |---|---|---|
 # | learns | $y$ from $x$ | $y$ from $x_1, x_2, …$, or one from the other |
 # | data | plentiful, one sensor | needs *pairs*: recorded together, or matched by label as here |
 # | can know at most | $I(x; y)$ | $I(x_1, x_2; y)$, never less than either |
-# | what it does reach | near its bound with enough data | may fall below its best modality (section 4) |
+# | what it does reach | its bound, at best | may fall below its best modality (section 4) |
 # | when a sensor fails | is lost | may go on, if it has learned that sensors fail (section 6) |
-# | new questions | | what to align, when to fuse, whom to trust, what to do when one is missing |
+# | questions | what to encode, and how | also: what to align, when to fuse, whom to trust, what to do when one is missing |
 #
 # ### The map of the course
 #
@@ -644,10 +660,11 @@ print(f"a third digit, which neither showed nor said: {third[0]:.0%} with a clea
 #
 # ## Go further
 #
-# - Harry McGurk and John MacDonald, 1976, “Hearing lips and seeing voices”, Nature: the illusion, in two pages.
+# - Harry McGurk and John MacDonald, 1976, “Hearing lips and seeing voices”, Nature: the illusion.
 # - Jiquan Ngiam, Aditya Khosla, Mingyu Kim, Juhan Nam, Honglak Lee and Andrew Ng, 2011, “Multimodal Deep Learning”, ICML: a shared code of
 #   lips and speech, learned.
 # - Nitish Srivastava and Ruslan Salakhutdinov, 2012, “Multimodal Learning with Deep Boltzmann Machines”, NeurIPS.
 # - Alec Radford et al., 2021, “Learning Transferable Visual Models From Natural Language Supervision”, ICML: CLIP.
 # - Tadas Baltrušaitis, Chaitanya Ahuja and Louis-Philippe Morency, 2019, “Multimodal Machine Learning: A Survey and Taxonomy”, IEEE
 #   TPAMI: a map of the field.
+# - Gemini Team, 2023, “Gemini: A Family of Highly Capable Multimodal Models”, arXiv: what a large multimodal model of today can do.
