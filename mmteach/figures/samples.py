@@ -91,11 +91,20 @@ def film_strip(clips: Tensor, captions: Sequence[str] = (), *, title: str = "", 
 
 
 def sound(
-    waveform: Tensor, spectrogram: Tensor, sample_rate: int, hop: int, *, title: str = "", alt: str, mel: bool = True
+    waveform: Tensor,
+    spectrogram: Tensor,
+    sample_rate: int,
+    hop: int,
+    *,
+    title: str = "",
+    alt: str,
+    mel: bool = True,
+    unit: str = "energy (log)",
 ) -> Picture:
     """A sound as air pressure over time, and as energy over time and frequency.
 
     waveform: (S,) in [−1, 1]; spectrogram: (F, T) in decibels or log units, frames `hop` samples apart
+    unit: what the colour bar says
     """
     waveform, spectrogram = waveform.detach().cpu(), spectrogram.detach().cpu()
     seconds = np.arange(len(waveform)) / sample_rate
@@ -107,7 +116,7 @@ def sound(
         image = bottom.imshow(spectrogram, origin="lower", aspect="auto", cmap="cividis", extent=extent)
         bottom.set(xlabel="time (s)", ylabel="mel band" if mel else "frequency (kHz)")
         bottom.grid(visible=False)
-        figure.colorbar(image, ax=bottom, label="energy (log)", pad=0.01)
+        figure.colorbar(image, ax=bottom, label=unit, pad=0.01)
     return describe(figure, alt)
 
 
