@@ -1,4 +1,8 @@
 document.addEventListener("DOMContentLoaded", () => {
+  // The widgets' script sets formulas as MathJax 2 did: Queue(["Typeset", Hub, element]). MathJax 3 is what these pages have.
+  if (window.MathJax) {
+    window.MathJax.Hub = { Queue: ([, , element]) => MathJax.startup.promise.then(() => MathJax.typesetPromise([element])) };
+  }
   // A widget on these pages shows its first state and answers nothing: no kernel runs. Keyboard and screen reader pass it by,
   // and meet the sentence before it and the still figure near it, which show the same.
   for (const view of document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')) {
