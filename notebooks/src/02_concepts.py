@@ -178,7 +178,7 @@ figures.describe(
 
 # %% [markdown]
 # **What to see.** The curve ends above zero: a larger vocabulary cannot hold words that training never had. Systems today
-# cut words into pieces (*sub-words*), which lies between the two.
+# cut words into pieces that often occur (*sub-words*), which lies between the two.
 #
 # **Try it** on a text of your own, in any language; the figure above stands for those who read without running.
 
@@ -207,11 +207,12 @@ claim(
 )
 
 # %% [markdown]
-# So recorders filter first and sample then. The rest of the way, for a waveform $x$, window length $M$, hop $h$ and bands $b$:
+# So a recorder first filters out what is too high, and samples then. The rest of the way, for a waveform $x$, with window length $M$ and hop
+# $h$ in samples, frequency $k$, frame $t$ and band $b$:
 #
 # 1. **Frames**: stretches of $M$ samples, one every $h$, faded in and out by $w[m]=\tfrac12-\tfrac12\cos(2\pi m/M)$.
 # 2. **Power** of each frequency: $P[k,t]=\big|\sum_m w[m]\,x[th+m-M/2]\,e^{-2\pi i k m/M}\big|^2$.
-# 3. **Mel bands**: triangles $W_{bk}$ evenly spaced on $\text{mel}(f)=2595\log_{10}(1+f/700)$, as the ear hears steps: $E = W P$.
+# 3. **Mel bands**: triangles $W_{bk}$ evenly spaced on $\text{mel}(f)=2595\log_{10}(1+f/700)$, on which equal steps sound equal: $E = W P$.
 # 4. **Decibels**: $L=10\log_{10}E$, and what is 60 dB below the loudest is cut off.
 
 # %% tags=["measured"]
@@ -237,7 +238,7 @@ claim(
 )
 
 # %%
-figures.show(figures.sound(x, L, 8000, h, title="“red apple”: waveform, and what a network is given",
+figures.show(figures.sound(x, L, 8000, h, unit="energy (dB)", title="“red apple”: waveform, and what a network is given",
                            alt="Waveform of two spoken words, below it 40 mel bands over time in decibels."))  # fmt: skip
 Audio(x.numpy(), rate=8000)
 
@@ -247,13 +248,34 @@ Audio(x.numpy(), rate=8000)
 # <details><summary><b>Guess first.</b> Then unfold.</summary>
 #
 # $M$ samples last $M/r$ seconds and give frequencies $r/M$ apart, so (seconds) × (hertz) is 1 whatever you choose: sharp in time is
-# blurred in frequency, and the other way round. Speech models take about 25 ms, so that a vowel holds still and its pitches part.
+# blurred in frequency, and the other way round. Speech models take about 25 ms: long enough to tell the resonances of a vowel apart, short
+# enough for the vowel to hold still.
 #
 # </details>
 
 # %%
-figures.resolution(data.speak("seven"), [64, 256, 1024], bands=12, title="“seven”: when, or which pitch?",
-                   alt="One word in three spectrograms: with a short window bursts are sharp in time, with a long one they smear.")  # fmt: skip
+word = data.speak("seven")
+fig, axes = figures.canvas(1, 3, size=(9.0, 3.0), sharey=True)
+for ax, window in zip(axes, (64, 256, 1024)):
+    fade = 0.5 - 0.5 * torch.cos(2 * math.pi * torch.arange(window) / window)
+    frames = nn.functional.pad(word, (window // 2, window // 2)).unfold(0, window, 16) * fade
+    power = torch.fft.rfft(frames).abs().square().T  # all frequencies, no mel bands
+    step = 8 / window  # kHz from one frequency to the next
+    image = ax.imshow(10 * torch.log10(power / power.max() + 1e-6), origin="lower", aspect="auto", cmap="cividis", vmin=-60,
+                      vmax=0, extent=(0, len(word) / 8000, -step / 2, 4 + step / 2))  # fmt: skip
+    ax.set(xlabel="time (s)", ylim=(0, 1.5), title=f"window {window} ({window / 8:g} ms)")
+    ax.grid(visible=False)
+axes[0].set_ylabel("frequency (kHz)")
+fig.colorbar(image, ax=list(axes), label="dB below the loudest", pad=0.01)
+fig.suptitle("“seven”: when, or which pitch?", x=0.01, ha="left", fontweight="bold", fontsize=11)
+figures.describe(
+    fig, "One word in three spectrograms: with a short window upright stripes, each a pulse of the voice; with a long one level stripes, "
+    "each a multiple of its pitch, and blurred beginnings and ends.",
+)  # fmt: skip
+
+# %% [markdown]
+# **What to see.** At the left upright stripes: single pulses of the vocal cords, a few milliseconds apart, but no
+# pitch. At the right level stripes: the pitch and its multiples, but no pulse, and the word’s parts run into each other.
 
 # %% [markdown]
 # **Try it**: speak a word, change window and bands, and hear what is left. The second player is noise shaped by the bands alone:
@@ -284,7 +306,7 @@ claim(
 # %%
 figures.show(figures.film_strip(clips[:1], [motion.test.info["sentence"][shaking[0]]], title="All frames: it shakes",
                                 alt="Eight frames in which an object jumps left and right."))  # fmt: skip
-figures.film_strip(clips[:1], title="Every second frame: it stands still", every=2,
+figures.film_strip(clips[:1], ["the same clip"], title="Every second frame: it stands still", every=2,
                    alt="Four frames, one of two, in which the object is always in the same place.")  # fmt: skip
 
 # %% [markdown]
@@ -303,7 +325,9 @@ figures.film_strip(clips[:1], title="Every second frame: it stands still", every
 # $$\text{bag: } z=\tfrac1T\sum_t E[x_t],\qquad \text{recurrent: } h_t = F(h_{t-1}, E[x_t]),\; z=h_T,\qquad
 # \text{transformer: } h_t \leftarrow h_t + \sum_s \text{softmax}_s\!\Big(\frac{q_t\cdot k_s}{\sqrt d}\Big)\, v_s,\; z = \tfrac1T\sum_t h_t,$$
 #
-# where $q, k, v$ are linear maps of $h$ and each word begins as $E[x_t] + P[t]$, with a learned vector $P[t]$ for its place.
+# where $F$ is the LSTM’s cell with its gates, $q, k, v$ are linear maps of $h$, $d$ is the width of $q$, and each word begins as
+# $E[x_t] + P[t]$, with a learned vector $P[t]$ for its place. (The formula leaves out what changes nothing here: several heads, the
+# normalisation, and the small network that follows for each word.)
 #
 # *Predict.* How accurate can the bag be at best? And the transformer if we set $P[t]=0$?
 #
@@ -392,8 +416,8 @@ claim("concepts.order-is-read", every=by_model[["LSTM", "transformer"]].min(axis
 # ### Place: flatten or average
 #
 # A convolution gives at each place $p$ a vector $h_p$ that depends on its surroundings alone; move the picture, and the vectors move
-# along (**equivariance**). What comes next decides: *flatten* keeps where everything is; the *mean* $z=\frac1{|p|}\sum_p h_p$, as in
-# `ImageResNet`, keeps what is there (**invariance**). With two 2×2 pools, a place is 4 pixels wide.
+# along (**equivariance**). What comes next decides: *flatten* keeps where everything is; the *mean* over the $n$ places,
+# $z=\frac1n\sum_p h_p$, as in `ImageResNet`, keeps what is there (**invariance**). With two 2×2 pools, a place is 4 pixels wide.
 #
 # We train on digits that all stand in one place and test on the same, moved up and left.
 
@@ -483,8 +507,9 @@ ax.set(
     title="What each keeps when the digit moves",
 )
 fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-figures.describe(fig, "Accuracy against shift, bands from lowest to highest of 3 seeds: flatten falls to chance within four pixels; the average "
-                 "dips between and is back in full at 4 and 8 pixels; flatten trained on moved digits stays high.")  # fmt: skip
+figures.describe(fig, "Accuracy against shift, bands from lowest to highest of 3 seeds: flatten falls to chance within four "
+                 "pixels; the average dips between and is back in full at 4 and 8 pixels; flatten trained on moved digits stays "
+                 "high.")  # fmt: skip
 
 # %% tags=["measured"]
 at = {model: rows.set_index("seed") for model, rows in place.groupby("model")}
@@ -505,23 +530,35 @@ claim(
 )
 
 # %% [markdown]
+# (± is half a 95 % interval of the mean; with three seeds such an interval is wide. The figure’s bands go from the lowest to the highest.)
+#
 # **What to take away.** Averaging gives back *exactly* the same answer when the shift is a whole place, and dips in between: pooling takes
 # every second value, which is the aliasing of section 4 once more (Zhang 2019). Flattening is better where all digits stand still, and
-# lost where they move (the digits stay clear of the edges, or the average would change as well); training on moved digits repairs most of it, at the price of what it could learn at home. No encoder is best:
+# lost where they move (the digits stay clear of the edges, or the average would change as well); training on moved digits repairs most of it, at a small price at home (first column). No encoder is best:
 # *where* is noise for “which digit?” and the answer for “left of what?”.
 #
 # ## 7 · How modalities relate
 #
+# ### Connections and interactions
+#
+# Two words that are easily confused (Liang, Zadeh & Morency 2022). Modalities are **connected** where they share something: they often occur together
+# (thunder and lightning), one follows from the other (a word and the movement of the lips), or they mean the same (🍎 and “red apple”). Connections
+# lie in the inputs, whatever the question. Modalities **interact** where they meet *in an answer*: do they tell the same about it, does each tell something
+# of its own, or do they tell something only together? The same pair may interact in one way for one question and in another for the next: picture and
+# caption agree on *what* is seen, and only the two together tell whether the caption is ironic. Interactions can be measured, in bits.
+#
 # ### Bits
 #
 # Let $X_1, X_2$ be two modalities and $Y$ the answer. How surprising is $y$? $-\log_2 p(y)$ bits, on average the **entropy**
-# $H(Y)=-\sum_y p(y)\log_2 p(y)$. Knowing $x$ leaves $H(Y|X)$. What $X$ tells is the difference, the **mutual information**:
+# $H(Y)=-\sum_y p(y)\log_2 p(y)$. Knowing $x$ leaves $H(Y|X)=-\sum_{x,y} p(x,y)\log_2 p(y|x)$. What $X$ tells is the difference, the
+# **mutual information**:
 #
 # $$I(X;Y) = H(Y)-H(Y|X) = \sum_{x,y} p(x,y)\log_2\frac{p(y|x)}{p(y)} = \sum_{x,y} p(x,y)\log_2\frac{p(x,y)}{p(x)\,p(y)}
 # = H(X)+H(Y)-H(X,Y).$$
 #
 # The second step is the definition of both entropies, written over $p(x,y)$; the third uses $p(y|x)=p(x,y)/p(x)$, and the last splits
-# the logarithm. It is symmetric, and never negative, being a Kullback–Leibler divergence between $p(x,y)$ and $p(x)p(y)$.
+# the logarithm. It is symmetric, and never negative: by Jensen’s inequality $-I=\sum p(x,y)\log_2\frac{p(x)p(y)}{p(x,y)}\le\log_2\sum p(x)p(y)=0$,
+# with equality only where $X$ and $Y$ are independent.
 #
 # ### Four parts
 #
@@ -543,7 +580,8 @@ claim(
 # <details><summary><b>Guess first.</b> Then unfold.</summary>
 #
 # XOR: 1 bit of synergy. COPY: 1 bit of redundancy. UNIQUE: 1 bit unique to $X_1$. AND surprises most people: since $X_1=0$ settles $Y$, each
-# alone tells .311 bits; both inputs relate to $Y$ in the same way, so all of that is redundant, although the coins are independent.
+# alone tells .311 bits. Both have the same table with $Y$, so $q$ may set $X_1=X_2$, and then the second tells nothing new: all .311 bits are
+# redundant, although the coins are independent. The remaining .5 bits are synergy.
 #
 # </details>
 
@@ -642,7 +680,8 @@ claim(
 #
 # For pixels nobody knows $p$. A common way (Liang et al. 2023): replace each modality by something small, such as a classifier's
 # predictions or the nearest of ten cluster centres of an encoder's features, count, and decompose the table. We take noisy digits,
-# seen and heard, one linear classifier each, and their predictions on the test split.
+# seen and heard, one linear classifier each, and their predictions on the test split. (The noise is added to the pixels and, five times as
+# strong, to the spectrogram; the classifiers are weak on purpose, so that something is left for the other modality to tell.)
 
 
 # %%
@@ -746,13 +785,16 @@ claim("concepts.counting-inflates", every=[r["counted"].synergy - r["with what w
 #
 # Picture and caption are aligned as wholes; a word and a region, a sound and a lip, are aligned in parts. **Explicit** alignment
 # finds the matching, **implicit** alignment lets attention find it while it learns something else. The classic explicit
-# method is dynamic time warping: two sequences $a_1\dots a_m$, $b_1\dots b_n$ and the cheapest path of steps →, ↑, ↗ through their distances
-# $d_{ij}=\lVert a_i-b_j\rVert$,
+# method is **dynamic time warping**: two sequences $a_1\dots a_m$, $b_1\dots b_n$ and the cheapest path of steps →, ↑, ↗ through their distances
+# $d_{ij}=\lVert a_i-b_j\rVert$. What the cheapest path to $(i,j)$ costs follows from its three predecessors,
 #
-# $$D_{ij} = d_{ij} + \min(D_{i-1,j},\, D_{i,j-1},\, D_{i-1,j-1}).$$
+# $$D_{ij} = d_{ij} + \min(D_{i-1,j},\, D_{i,j-1},\, D_{i-1,j-1}),\qquad D_{00}=0,\quad D_{i0}=D_{0j}=\infty,$$
+#
+# and the path is found by walking back from $(m,n)$. Here one voice says three numbers twice, the first time slowly and with a pause.
 
 # %% tags=["measured"]
-slow, fast = (audio.hear(data.speak("one two three", rate=rate)[None])[0, 0].T for rate in (110, 200))  # (frames, 40)
+spoken = (("one, two three", 130), ("one two three", 170))  # the comma is a pause
+slow, fast = (audio.hear(data.speak(words, rate=rate)[None])[0, 0].T for words, rate in spoken)  # (frames, 40)
 d = torch.cdist(slow, fast).numpy()
 D = np.full((len(slow) + 1, len(fast) + 1), np.inf)
 D[0, 0] = 0
@@ -760,12 +802,8 @@ for i, j in np.ndindex(d.shape):
     D[i + 1, j + 1] = d[i, j] + min(D[i, j + 1], D[i + 1, j], D[i, j])
 path = [(len(slow) - 1, len(fast) - 1)]
 while path[-1] != (0, 0):
-    i, j = path[-1]
-    path.append(
-        min(
-            [(i - 1, j - 1), (i - 1, j), (i, j - 1)], key=lambda at: D[at[0] + 1, at[1] + 1] if min(at) >= 0 else np.inf
-        )
-    )
+    i, j = path[-1]  # D has a row and a column more than d, so D[i, j] belongs to the frames i − 1, j − 1
+    path.append(min([(i - 1, j - 1), (i - 1, j), (i, j - 1)], key=lambda at: D[at[0] + 1, at[1] + 1]))
 straight = np.mean([d[i, round(i * (len(fast) - 1) / (len(slow) - 1))] for i in range(len(slow))])
 warped = np.mean([d[i, j] for i, j in path])
 claim(
@@ -780,22 +818,27 @@ fig, ax = figures.canvas(size=(5.6, 3.8))
 image = ax.imshow(d, origin="lower", aspect="auto", cmap="cividis", extent=(0, d.shape[1] / 100, 0, d.shape[0] / 100))
 ax.plot([j / 100 for _, j in path], [i / 100 for i, _ in path], color="white", lw=2.5)
 ax.plot([0, d.shape[1] / 100], [0, d.shape[0] / 100], color="white", lw=1, ls=":")
-ax.set(xlabel="said fast: time (s)", ylabel="said slowly: time (s)", title="“one two three”: which moment is which?")
+ax.set(xlabel="“one two three”: time (s)", ylabel="“one, two three”: time (s)", title="Which moment is which?")
 ax.grid(visible=False)
 fig.colorbar(image, ax=ax, label="distance of the frames")
 figures.describe(
     fig,
-    "Distances between the frames of a slow and a fast utterance; the warped path follows the dark valleys and bends off the diagonal.",
+    "Distances between the frames of two utterances of the same numbers; the warped path follows the dark valleys, leaves the "
+    "diagonal and climbs straight up where one of the two pauses.",
 )
 
 # %% [markdown]
+# **What to see.** The path keeps to the dark valleys, where the frames are alike, and climbs straight up where the first voice pauses and the
+# second has nothing to match. The dotted line, both stretched to one length, pairs the pause with the next word.
+#
 # Within one modality a distance comes for free. *Between* modalities there is none: a word and a pixel have nothing to subtract.
 # First both must live in one space, and that space has a surprise in store.
 #
 # ## 9 · The modality gap
 #
-# A dual encoder maps picture and name to unit vectors $z_x, z_y$ of one space. Liang et al. (2022) measured the vector between the two
-# clouds' centres,
+# A **dual encoder** maps picture and name to unit vectors $z_x, z_y$ of one space. It is trained by contrast: among the names of a batch each
+# picture shall score its own highest, by $z_x\cdot z_y$, and each name its picture (`clip_loss`, which chapter 04 derives). Liang et al. (2022)
+# measured the vector between the two clouds' centres,
 #
 # $$\Delta = \frac1N\sum_i z_{x,i}-\frac1N\sum_i z_{y,i},\qquad 0\le\lVert\Delta\rVert\le 2.$$
 #
@@ -877,7 +920,8 @@ for ax, z, when in zip(axes, clouds[three[0]], ("random weights", "after contras
 axes[1].legend()
 figures.describe(
     fig,
-    f"Embeddings of pictures and names on their two main axes, centres {gaps['gap'][0]:.2f} apart with random weights and {gaps['gap'][1]:.2f} after training.",
+    f"Embeddings of pictures and names on their two main axes, centres {gaps['gap'][0]:.2f} apart with random weights and "
+    f"{gaps['gap'][1]:.2f} after training.",
 )
 
 # %% tags=["measured"]
@@ -901,7 +945,8 @@ claim(
 #
 # <details><summary><b>FAQ.</b> Is mutual information between picture and caption what contrastive learning maximises?</summary>
 #
-# InfoNCE is a lower bound of it that cannot exceed $\ln N$ for a batch of $N$ (van den Oord et al. 2018). It is information about *which pair*, so
+# With the InfoNCE loss $L$ on batches of $N$, $\ln N - L$ is a lower bound of it, in nats, and cannot exceed $\ln N$ (van den Oord et al. 2018). It is
+# information about *which pair*, so
 # a model can be excellent at it and ignore what your question needs: what both modalities share is redundancy, and unique parts
 # may be thrown away.
 #
@@ -955,6 +1000,8 @@ claim(
 # - Paul Williams and Randall Beer, 2010, “Nonnegative Decomposition of Multivariate Information”, arXiv.
 # - Nils Bertschinger, Johannes Rauh, Eckehard Olbrich, Jürgen Jost and Nihat Ay, 2014, “Quantifying Unique Information”, Entropy.
 # - Paul Pu Liang et al., 2023, “Quantifying & Modeling Multimodal Interactions: An Information Decomposition Framework”, NeurIPS.
+# - Paul Pu Liang, Amir Zadeh and Louis-Philippe Morency, 2022, “Foundations and Trends in Multimodal Machine Learning: Principles, Challenges,
+#   and Open Questions”, arXiv: heterogeneity, connections, interactions.
 # - Weixin Liang, Yuhui Zhang, Yongchan Kwon, Serena Yeung and James Zou, 2022, “Mind the Gap: Understanding the Modality Gap in
 #   Multi-modal Contrastive Representation Learning”, NeurIPS.
 # - Richard Zhang, 2019, “Making Convolutional Networks Shift-Invariant Again”, ICML.
