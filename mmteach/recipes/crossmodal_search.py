@@ -217,7 +217,7 @@ def numbers_in(*parts: str) -> list[int]:
     return [i for i, one in enumerate(concepts()) if one.part in parts]
 
 
-SEARCH_STEPS = 1000
+SEARCH_STEPS = 800
 
 
 def search_without(style: str, seed: int, steps: int) -> dict[str, dict[str, float]]:
