@@ -168,7 +168,7 @@ def fusion_explorer(split: Batch, models: Mapping[str, nn.Module], classes: Sequ
 
     split:   the examples to choose from, on which the accuracy is measured too: a few hundred are enough
     models:  by name, classifiers of picture and word;  classes: the names of the subgroups
-    Returns a widget. Tab moves between the controls, the arrow keys turn them.
+    Returns a widget. Tab moves between the controls, the arrow keys turn a slider, and a list once Space has opened it.
     """
     import ipywidgets as widgets
     from IPython.display import display

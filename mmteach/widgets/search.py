@@ -60,7 +60,7 @@ def search_explorer(
     read:      texts → embeddings (Q, D)
     galleries: by name, (embeddings (N, D), pictures (N, C, H, W)), all with the N `names`
     start:     what is searched for first
-    Returns a widget. Tab moves between the controls, Enter searches, the arrow keys turn the others.
+    Returns a widget. Tab moves between the controls, Enter searches, Space opens a list for the arrow keys.
     """
     import ipywidgets as w
     from IPython.display import display

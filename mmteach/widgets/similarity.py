@@ -71,7 +71,7 @@ def similarity_explorer(
 
     image, text: (N, D), N ≥ 2, row i of one belongs to row i of the other;  names: N words
     temperature: where the dial starts, from .01 to 1;  pairs: how many of them are shown first
-    Returns a widget. Tab moves between the controls, the arrow keys turn them.
+    Returns a widget. Tab moves between the controls, the arrow keys turn a slider, and a list once Space has opened it.
     """
     import ipywidgets as w
     from IPython.display import display

@@ -48,7 +48,8 @@ def spectrogram_explorer(word: str = "seven", window: int = 256, bands: int = 16
     """The explorer: choose or type a word, a window and a number of mel bands; see the spectrogram, hear what it keeps.
 
     word:   what is said first;  window: samples, one of 32 … 1024;  bands: 4 … 40
-    Returns a widget. Tab moves between the controls, the arrow keys change them, Enter in the box speaks the word.
+    Returns a widget. Tab moves between the controls, the arrow keys change them (a list once
+    Space has opened it), Enter in the box speaks the word.
     """
     import ipywidgets as w
     from IPython.display import Audio, display

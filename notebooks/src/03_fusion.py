@@ -1174,7 +1174,7 @@ claim(
 # ## 13 · Look inside
 #
 # Choose a method and an example, make the picture or the word worse or take it away, and see what the method answers, how often it is right in
-# that state, and what its gate, its weights or its attention do. Tab moves between the controls, the arrow keys turn them.
+# that state, and what its gate, its weights or its attention do. Tab moves between the controls; Space opens a list, the arrow keys turn it and the sliders.
 
 # %%
 explored = {name: recipe.whole(model, image_encoder) for name, model in fused.items()}
