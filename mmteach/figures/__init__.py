@@ -13,6 +13,9 @@
 | `information`     | redundancy, uniques and synergy as bars                            |
 | `beliefs`         | a model's probabilities over the classes                            |
 | `alignment`       | when each letter of a text was heard                                |
+| `triangle`        | three modalities bound through one, with what is found on each edge |
+| `curves`          | a figure of merit against a dial, a line a model, over seeds        |
+| `frontier`        | accuracy against cost, and the front                                |
 | `timeline`        | a field's history: years to scale, a row of text an event            |
 | `canvas`          | an empty figure in the course's look, for a chapter's own drawings  |
 | `describe`        | a figure with its alt text, to stand as a cell's last line          |
@@ -24,6 +27,7 @@ from mmteach.figures.applications import alignment
 from mmteach.figures.charts import compare, heatmap, learning_curves
 from mmteach.figures.concepts import information, resolution
 from mmteach.figures.moving import MovingPicture, moving
+from mmteach.figures.outlook import curves, frontier, triangle
 from mmteach.figures.samples import as_picture, beliefs, film_strip, picture_grid, sound
 from mmteach.figures.style import COLOURS, MARKERS, PALETTE, Picture, canvas, describe, show, style, use_style
 from mmteach.figures.timeline import Event, timeline
@@ -40,8 +44,10 @@ __all__ = [
     "beliefs",
     "canvas",
     "compare",
+    "curves",
     "describe",
     "film_strip",
+    "frontier",
     "heatmap",
     "information",
     "learning_curves",
@@ -52,5 +58,6 @@ __all__ = [
     "sound",
     "style",
     "timeline",
+    "triangle",
     "use_style",
 ]

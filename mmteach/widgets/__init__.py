@@ -15,6 +15,8 @@
 | `similarity_view`      | the same as one still figure                                            | `similarity`  |
 | `search_explorer`      | searches a gallery by words, in any language that the model has read    | `search`      |
 | `search_view`          | the same as one still figure                                            | `search`      |
+| `sound_finder`         | types a word, hears it said, sees what its sound and its spelling find   | `bound`       |
+| `sound_view`           | the same as one still figure                                            | `bound`       |
 | `picture_finder`       | types a wish, paints or uploads a picture, names what it could be         | `apps`        |
 | `speech_writer`        | has a text spoken or uploads a sound, and reads what was heard            | `apps`        |
 | `clip_finder`          | types a sentence, directs or uploads a clip, reads what happens in it     | `apps`        |
@@ -24,6 +26,7 @@ Colab has 7. Beside each widget a chapter draws a static figure that carries the
 """
 
 from mmteach.widgets.apps import clip_finder, picture_finder, speech_writer
+from mmteach.widgets.bound import sound_finder, sound_view
 from mmteach.widgets.fusion import fusion_explorer, fusion_view
 from mmteach.widgets.information import information_explorer
 from mmteach.widgets.noise import noise_explorer, noise_view
@@ -47,6 +50,8 @@ __all__ = [
     "search_view",
     "similarity_explorer",
     "similarity_view",
+    "sound_finder",
+    "sound_view",
     "spectrogram_explorer",
     "speech_writer",
     "token_explorer",
