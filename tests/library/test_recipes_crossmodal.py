@@ -13,6 +13,7 @@ from mmteach.metrics import mean_average_precision, median_rank, recall_at_k
 from mmteach.recipes import crossmodal_captions as captions
 from mmteach.recipes import crossmodal_glyphs as characters
 from mmteach.recipes import crossmodal_search as search
+from mmteach.recipes import stored
 
 
 @pytest.fixture(autouse=True)
@@ -226,3 +227,51 @@ def test_the_captioner_of_names_looks_at_four_tokens():
     model = Captioner(captions.PixelTokens(), 9, width=8, heads=2, layers=1)
     memory, real = model.look({"image": torch.rand(3, 256)})
     assert memory.shape == (3, 4, 64) and real.all()
+
+
+def test_the_captioner_of_shapes_sees_contrasts_as_tokens_of_unit_size():
+    torch.manual_seed(0)
+    eye, pictures = captions.Cells(), torch.rand(3, 5, 32, 32)
+    tokens, _ = eye.tokens(pictures)
+    assert tokens.shape == (3, 16, 64)
+    torch.testing.assert_close(tokens.square().mean(-1), torch.ones(3, 16), atol=0.01, rtol=0)
+    darker = torch.cat(
+        [pictures[:, :3] - 0.2, pictures[:, 3:]], 1
+    )  # another background, everything else as far from it
+    torch.testing.assert_close(eye.tokens(darker)[0], tokens, atol=1e-3, rtol=0)
+    assert captions.shape_captioner(20).decoder.embedding.weight.std() < 0.2
+
+
+# -- the stored tables ---------------------------------------------------------------------------------------------------
+
+
+def wide(table, column):
+    return table.pivot(index="seed", columns="model", values=column)
+
+
+def test_contrast_beats_correlation_and_a_warm_start_a_cold_one_on_every_stored_seed():
+    recall = wide(stored("objectives")[0], "t2i R@1")
+    assert len(recall) >= 5 and recall["InfoNCE"].mean() >= 0.60
+    assert (recall["InfoNCE"] - recall["CCA"] >= 0.1).all()
+    assert (recall["VSE++, warm"] - recall["VSE++, cold"] >= 0.2).all()
+
+
+def test_emoji_are_found_in_a_style_that_training_never_saw():
+    mean = stored("search")[0].groupby("model")[["t2i R@1", "t2i R@10"]].mean()
+    assert stored("search")[0].seed.nunique() >= 3
+    assert (mean.loc["unseen style, en"] >= [0.4, 0.75]).all()
+    assert mean.loc["unseen concepts, en", "t2i R@10"] >= 6 * 10 / 317  # six times chance
+    outlines = stored("search-outlines")[0]
+    assert outlines[outlines.model == "unseen style, en"]["t2i R@1"].mean() >= 0.25
+
+
+def test_captions_are_right_where_pairs_are_known_and_wrong_where_they_are_new():
+    exact = wide(stored("captions")[0], "exact, greedy")
+    assert exact["two shapes"].mean() >= 0.97
+    assert (exact["two shapes"] - exact["two shapes, pairs held out"] >= 0.5).all()
+
+
+def test_an_eye_teaches_better_than_fifty_labels():
+    accuracy = wide(stored("distil")[0], "accuracy")
+    assert len(accuracy) >= 5
+    assert (accuracy["ear, taught by the eye, no labels"] - accuracy["ear, 50 labels"] >= 0.08).all()
