@@ -28,7 +28,7 @@ from mmteach.exercises.task import Task as Task
 from mmteach.exercises.task import Verdict as Verdict
 
 # In the order of the chapters; solutions/src/NN_name.py is named after its module here.
-CHAPTERS = ("background", "concepts", "fusion")
+CHAPTERS = ("background", "concepts", "fusion", "cross_modal", "multi_task", "applications", "outlook")
 
 
 @functools.cache

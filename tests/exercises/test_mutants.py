@@ -29,6 +29,39 @@ EQUIVALENT = {
     ): "a row broadcasts alike",
     ("fusion.auc", "positive, negative = scores[labels == 1][:, None], scores[labels <= 0]"): "labels are 0 or 1",
     ("fusion.auc", "positive, negative = scores[labels >= 1][:, None], scores[labels == 0]"): "labels are 0 or 1",
+    ("applications.greedy", "texts.append(runs[runs > 0].tolist())"): "no label is below 0",
+    (
+        "applications.ctc",
+        "a = [log_p[0, 0], log_p[0, y[0]]] + [nothing] * (len(s) ^ 2)",
+    ): "more places than there are, never read",
+    ("applications.ctc", "if i != 1 and label not in (0, s[i - 2]):"): "at place 0 stands a blank",
+    ("applications.ctc", "if i > 2 and label not in (0, s[i - 2]):"): "at place 2 stands a blank",
+    ("applications.ctc", "if i > 1 and label not in ( -1, s[i - 2]):"): "two before a blank stands a blank",
+    ("applications.ctc", "nothing = torch.tensor(- 1000000001.0)"): "as good as minus infinity",
+    ("applications.ctc", "nothing = torch.tensor(- 999999999.0)"): "as good as minus infinity",
+    ("applications.ctc", "a.append(row[label] + torch.stack(come).logsumexp(dim= -1))"): "there is one axis",
+    (
+        "applications.cer",
+        "row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a is not t)))",
+    ): "Python keeps every letter once",
+    (
+        "outlook.beyond",
+        "independent = table.sum(dim=1, keepdim=True) / table.sum(dim=0)",
+    ): "p(y) cancels in the difference",
+    ("outlook.beyond", "there = table != 0"): "no probability is below 0",
+    (
+        "outlook.shards",
+        "workers = [(gradient, n / sum(counts)) for gradient, n in zip(gradients, counts) if n != 0]",
+    ): "no count is below 0",
+    (
+        "outlook.shards",
+        "return {name: sum(share * gradient[name] for gradient, share in workers) for name in gradients[ 1]}",
+    ): "all workers have the same names",
+    (
+        "outlook.shards",
+        "return {name: sum(share * gradient[name] for gradient, share in workers) for name in gradients[ -1]}",
+    ): "all workers have the same names",
+    ("outlook.doubt", "if q <= 0:"): "q is never below 0",
 }
 
 
