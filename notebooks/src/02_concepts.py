@@ -557,7 +557,7 @@ claim(
 # = H(X)+H(Y)-H(X,Y).$$
 #
 # The second step is the definition of both entropies, written over $p(x,y)$; the third uses $p(y|x)=p(x,y)/p(x)$, and the last splits
-# the logarithm. It is symmetric, and never negative: by Jensen’s inequality $-I=\sum p(x,y)\log_2\frac{p(x)p(y)}{p(x,y)}\le\log_2\sum p(x)p(y)=0$,
+# the logarithm. It is symmetric, and never negative: by Jensen’s inequality $-I=\sum p(x,y)\log_2\frac{p(x)p(y)}{p(x,y)}\le\log_2\sum p(x)p(y)\le 0$,
 # with equality only where $X$ and $Y$ are independent.
 #
 # ### Four parts
