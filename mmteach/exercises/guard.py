@@ -194,8 +194,9 @@ def _defined_in(module: types.ModuleType) -> Iterator[types.FunctionType]:
             continue
         for one in [value, *(vars(value).values() if isinstance(value, type) else [])]:
             one = getattr(one, "__func__", one)
-            if isinstance(one, types.FunctionType) and one.__module__ == module.__name__:
+            while isinstance(one, types.FunctionType) and one.__module__ == module.__name__:
                 yield one
+                one = getattr(one, "__wrapped__", None)  # a decorator's closure stays; what it calls is an entrance too
 
 
 def loaded(modules: tuple[str, ...]) -> bool:
