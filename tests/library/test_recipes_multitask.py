@@ -276,3 +276,21 @@ def test_the_stored_rates_prefer_the_chapters_rate_or_lie_within_half_a_point_of
     table[["method", "lr"]] = table["model"].str.split(", ", expand=True)
     wide = table.pivot_table(index="method", columns="lr", values="valid")
     assert (wide[f"{course.LR:g}"] >= wide.max(axis=1) - 0.005).all()
+
+
+def test_in_the_stored_tables_of_five_seeds_the_partner_decides_and_weights_trade():
+    few = stored("multitask-few")[0].pivot(index="seed", columns="model", values="left")
+    front = stored("multitask-front")[0].pivot(index=["channels", "seed"], columns="w_left", values=["left", "right"])
+    assert len(few) >= 5 and len(front) >= 2 * 5
+    assert (few["coarse, hard, 100"] - few["alone, 100"] >= 0.1).all()
+    assert (few["alone, 100"] - few["right, hard, 100"] >= 0.05).all()
+    assert (few.filter(like="24000").max(axis=1) - few.filter(like="24000").min(axis=1) <= 0.03).all()
+    lost, won = front["right"][0.5] - front["right"][0.95], front["left"][0.95] - front["left"][0.5]
+    assert (lost - won >= 0.02).all()
+
+
+def test_the_stored_pairs_have_five_seeds_and_one_trunk_for_both_modalities_buys_little():
+    table, _ = stored("multitask-pairs")
+    mean = table.pivot(index="seed", columns="model", values="mean")
+    assert len(mean) >= 5 and (mean["apart, all"] >= 0.35).all()
+    assert mean[["hard, all", "cross-stitch, all", "MMoE, all"]].sub(mean["apart, all"], axis=0).mean().max() <= 0.02
