@@ -61,7 +61,6 @@ def eye(digits: Splits, seed: int) -> Looker:
         steps=steps,
         batch_size=64,
         seed=seed,
-        progress=False,
     )
     return teacher
 
@@ -72,7 +71,7 @@ def ear(heard: Batch, loss: Loss, seed: int) -> Listener:
     student = Listener()
     steps = pick(smoke=3, laptop=200)
     fit(student, heard, loss=loss, steps=steps, batch_size=64, lr=3e-3, schedule="cosine", warmup=0.1, seed=seed,
-        precision="fp32", progress=False)  # fmt: skip
+        precision="fp32")  # fmt: skip
     return student
 
 

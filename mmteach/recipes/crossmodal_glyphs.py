@@ -169,7 +169,6 @@ def align(
         "warmup": 0.05,
         "seed": seed,
         "precision": "fp32",
-        "progress": False,
     }
     if warm is not None:
         fit(model, glyphs.train, loss=warm, steps=max(1, steps // 5), **settings)

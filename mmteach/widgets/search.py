@@ -25,7 +25,7 @@ def search_view(
 ) -> Picture:
     """The k pictures nearest to each query, best first, a row a query, each with its name and its cosine.
 
-    queries:    texts in any language
+    queries:    texts in any language; of several, rows bear the numbers: a figure's font may lack the letters of a language
     read:       texts → embeddings (Q, D);  embeddings: of the pictures (N, D)
     pictures:   (N, C, H, W), what is shown;  names: N words, shown below
     Raises ValueError where there is no query, or k is not from 1 to N.
@@ -35,8 +35,8 @@ def search_view(
     _check.shape("pictures", pictures, len(embeddings), "C", "H", "W")
     best, where = top_k(similarity(read(queries), embeddings), k)
     captions = [
-        f"{f'“{query}”: ' if not place else ''}{names[i]} {score:.2f}"
-        for query, scores, row in zip(queries, best.tolist(), where.tolist())
+        f"{f'[{number}] ' if len(queries) > 1 and not place else ''}{names[i]} {score:.2f}"
+        for number, (scores, row) in enumerate(zip(best.tolist(), where.tolist()), 1)
         for place, (i, score) in enumerate(zip(row, scores))
     ]
     found = "; ".join(

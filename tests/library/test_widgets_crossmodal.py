@@ -24,7 +24,7 @@ def test_the_search_shows_the_nearest_first_with_names_and_cosines():
     view = search_view(["north", "west"], read, PLACES, PICTURES, NAMES, k=2)
     assert view.alt.endswith("“north”: north, east; “west”: west, north.")
     words = [text.get_text().replace("\n", " ") for ax in view.figure.axes for text in ax.texts]
-    assert words == ["“north”: north 1.00", "east 0.00", "“west”: west 1.00", "north 0.00"]
+    assert words == ["[1] north 1.00", "east 0.00", "[2] west 1.00", "north 0.00"]
 
 
 @pytest.mark.parametrize("queries", [[], "north"])
