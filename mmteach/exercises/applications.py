@@ -175,7 +175,7 @@ FRAMES = ("fewest", "seconds", "no", "oo", "loss")
 
 def _frames_cases(seed: int) -> list[Case]:
     parts = {"fewest": "length", "seconds": "length", "no": "alignments", "oo": "alignments", "loss": "loss"}
-    return [Case(parts[entry], {"entry": entry}) for entry in FRAMES]
+    return [Case(parts[entry], {"entry": entry}, f"the entry {entry!r}") for entry in FRAMES]
 
 
 def _entry_run(answer: Any, case: Case) -> Observed:
@@ -239,6 +239,7 @@ def _ctc_cases(seed: int) -> list[Case]:
 
     return [
         case("values", draw.whole(5, 6), [a, b, c]),
+        case("values", 6, [c], "a text of one label"),
         case("values", 1, [d], "a single frame"),
         case("repeats", draw.whole(6, 7), [a, b, b, a], "equal neighbours"),
         case("long", 200, [a, b, b, c], "200 frames, most of which go against the text", 16.0),
@@ -290,6 +291,8 @@ It begins at the first blank or the first letter, and ends at the last letter or
         "no stay": "a letter cannot last for more than a frame here: one may stay in its place",
         "one end": "an alignment may end at the last letter or at the last blank, and one of the two is forgotten",
         "one start": "an alignment may begin at the first blank or at the first letter, and one of the two is forgotten",
+        "logarithms added": "the sum in the brackets has become a sum of logarithms: these turn products into sums, and what do they make of a sum?",
+        "around": "before the first place there is nothing: place −1 of a Python list is its last",
         "any end": "alignments that stop in the middle of the text are counted as well",
         "best alignment": "this is the likeliest alignment alone; all that say the text are added up",
         "sign": "this is the logarithm of the probability; the loss is its negative",
@@ -501,7 +504,7 @@ CARRY = Task(
     difficulty=3,
     parts={"kernel": 2, "dense": 2, "gates": 1},
     prompt=r"""
-A network was trained elsewhere and is carried to PyTorch. All shapes fit, nothing complains, and its answers are those of chance: the cell below shows how far they are off.
+A network was trained elsewhere and is carried to PyTorch. All shapes fit, nothing complains, and its answers are nothing like those it gave there: the cell below shows how far they are off.
 There is a fault in **each** of the three lines of `carry`. Mend them.
 
 `carry(kernel, dense, gates, size)` gets
@@ -615,7 +618,7 @@ SPLIT = Task(
     difficulty=2,
     parts={"split": 3, "spelling": 1},
     prompt=r"""
-A classifier of recordings is right on nearly all of its test, and on hardly more than half of what the first user says. The cell below shows it. Its split is the fault. Mend
+A classifier of recordings is right on nearly all of its test, and far less often on what the first user says. The cell below shows it. Its split is the fault. Mend
 `split`, so that the test asks what a user will ask: **new people who say new sentences**.
 
 `split(speakers, texts, new_speakers, new_texts)` gets, for each recording, who speaks and what is said, and the speakers and the sentences that are kept for the test. It gives a dict

@@ -153,10 +153,10 @@ def _faults(task: Task, case: Case, seen: Observed, expectation: Expectation) ->
 def _trouble(task: Task, case: Case, seen: Observed) -> tuple[str, str] | None:
     """What went wrong apart from the outputs: an error, a changed argument, a changed setting."""
     error = seen.get("error")
-    noticed = (
-        task.notice(case, seen) if task.notice and not (error and error["type"] == "NotImplementedError") else None
-    )
-    if seen.get("unanswered") or (error and error["type"] == "NotImplementedError"):
+    # A stub says nothing; PyTorch raises errors of this type as well, and says what is not implemented.
+    stub = error and error["type"] == "NotImplementedError" and not error["says"]
+    noticed = task.notice(case, seen) if task.notice and not stub else None
+    if seen.get("unanswered") or stub:
         return "unanswered", GENERAL["unanswered"]
     if seen.get("replaced"):
         are = " are" if len(seen["replaced"]) > 1 else " is"

@@ -102,7 +102,7 @@ WORLDS = {
 
 
 def _worlds_cases(seed: int) -> list[Case]:
-    return [Case(part, {"entry": entry}) for entry, part in WORLDS.items()]
+    return [Case(part, {"entry": entry}, f"the entry {entry!r}") for entry, part in WORLDS.items()]
 
 
 def _entry_run(answer: Any, case: Case) -> Observed:
@@ -160,8 +160,11 @@ dict of numbers to three decimals:
 def _beyond_cases(seed: int) -> list[Case]:
     draw = Draw(seed)
 
-    def table(*shape: int, zeros: int = 0) -> Tensor:
-        p = draw.uniform(*shape).double() ** 4 + 0.01
+    def table(*shape: int, best: tuple[int, int], zeros: int = 0) -> Tensor:
+        """Two of the inputs tell most, so that each pair is the best one in some case."""
+        p = draw.uniform(*shape, low=0.05).double() ** 2
+        values = torch.meshgrid(*(torch.arange(n) for n in shape), indexing="ij")
+        p = p * (1 + 9 * ((values[best[0]] + values[best[1]]) % shape[3] == values[3]))
         p.view(-1)[draw.permutation(p.numel())[:zeros]] = 0.0
         return (p / p.sum()).float()
 
@@ -169,9 +172,10 @@ def _beyond_cases(seed: int) -> list[Case]:
     for a, b, c in torch.cartesian_prod(*[torch.arange(2)] * 3).tolist():
         parity[a, b, c, a ^ b ^ c] = 1 / 8
     return [
-        Case("values", {"p": table(2, 3, 2, 3)}),
-        Case("values", {"p": table(3, 2, 2, 2)}, "a second table"),
-        Case("zeros", {"p": table(2, 2, 3, 2, zeros=7)}, "cases that never come"),
+        Case("values", {"p": table(2, 3, 2, 3, best=(0, 1))}),
+        Case("values", {"p": table(3, 2, 2, 2, best=(0, 2))}, "a second table"),
+        Case("values", {"p": table(2, 3, 3, 2, best=(1, 2))}, "a third table"),
+        Case("zeros", {"p": table(2, 2, 3, 2, best=(0, 2), zeros=7)}, "cases that never come"),
         Case("zeros", {"p": parity}, "the parity of three coins"),
     ]
 
@@ -558,7 +562,7 @@ def _spend_notice(case: Case, seen: Observed) -> str | None:
         return "forgotten six" if parameters * examples <= COMPUTE * 1.0001 else "budget"
     if _loss(parameters, examples) <= 1.01 * BEST:
         return None
-    if used < COMPUTE / 2:
+    if used < 0.95 * COMPUTE:
         return "left over"
     return "too large" if parameters > BEST_PARAMETERS else "too small"
 
@@ -594,7 +598,7 @@ Which of the two would you raise faster if the budget grew tenfold? (Laws of thi
         "numbers": "two numbers of at least 1 are needed: single parameters and examples, not millions",
         "budget": "this costs more operations than there are",
         "forgotten six": "the product fits and the run does not: how many operations does a weight cost for each example, forwards and backwards?",
-        "left over": "much of the budget is not spent, and the error is above what it could buy",
+        "left over": "a part of the budget is not spent, and the error is above what it could buy",
         "too large": "the model is too large for what is left to show it: its data run out, and the second term dominates",
         "too small": "the model is too small for so much data: more examples hardly help it",
     },

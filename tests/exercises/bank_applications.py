@@ -185,6 +185,24 @@ def ctc_of_pytorch(log_p, y):
     return F.ctc_loss(log_p[:, None], torch.tensor([y]), [len(log_p)], [len(y)], reduction="sum")
 
 
+def ctc_around(log_p, y):
+    """Before the first place it reads the last one."""
+    s = [0, *(label for one in y for label in (one, 0))]
+    alpha = [log_p[0, 0], log_p[0, y[0]]] + [torch.tensor(-1e9)] * (len(s) - 2)
+    for row in log_p[1:]:
+        before, alpha = alpha, []
+        for i, label in enumerate(s):
+            come = torch.logaddexp(before[i], before[i - 1])
+            if i > 1 and label not in (0, s[i - 2]):
+                come = torch.logaddexp(come, before[i - 2])
+            alpha.append(row[label] + come)
+    return -torch.logaddexp(alpha[-1], alpha[-2])
+
+
+def ctc_by_sums(log_p, y):
+    return ctc_by(log_p, y, zero=-torch.inf, add=sum)
+
+
 def largest_of(terms):
     return torch.stack(terms).amax(0)
 
@@ -480,6 +498,10 @@ BANK = {
                 by_row(lambda r: (r.cumsum(1) / (places(r) + 1) * r).sum(1) / r.sum(1)),
                 "from zero",
             ),
+            "places from zero": (
+                by_row(lambda r: ((r.cumsum(1) / (places(r) - 1)).nan_to_num() * r).sum(1) / r.sum(1)),
+                "from zero",
+            ),
             "empty ones are zero": (
                 lambda s, r: average_precision(ranked(s, r)).nan_to_num().mean(),
                 "query at zero",
@@ -544,6 +566,7 @@ BANK = {
             "two of four": (FRAMES | {"no": 6}, "places only", "alignments"),
             "all there are": (FRAMES | {"no": 81}, "all", "alignments"),
             "as for no": (FRAMES | {"oo": 15}, "as if different", "alignments"),
+            "o, blank, o": (FRAMES | {"oo": 3}, "letters only", "alignments"),
             "of one": (FRAMES | {"loss": math.log(81)}, "one alignment", "loss"),
             "probability": (FRAMES | {"loss": 15 / 81}, "probability", "loss"),
             "bits": (FRAMES | {"loss": math.log2(81 / 15)}, "other base", "loss"),
@@ -566,6 +589,8 @@ BANK = {
             "ends at the last blank": (lambda p, y: ctc_by(p, y, end=(-1,)), "one end"),
             "ends at the last letter": (lambda p, y: ctc_by(p, y, end=(-2,)), "one end"),
             "begins with a blank": (lambda p, y: ctc_by(p, y, start=(0,)), "one start"),
+            "round the end": (ctc_around, "around"),
+            "logarithms added": (ctc_by_sums, "logarithms added"),
             "ends anywhere": (lambda p, y: ctc_by(p, y, end=None), "any end"),
             "the likeliest": (lambda p, y: ctc_by(p, y, add=largest_of), "best alignment"),
             "no minus": (lambda p, y: -ctc_by(p, y), "sign"),
@@ -616,6 +641,7 @@ BANK = {
         {"pad": motion, "a loop": motion_loop, "einsum in float64": motion_float64},
         {
             "in bytes": (motion_bytes, "bytes"),
+            "mean of bytes, which PyTorch has not": (lambda c: c.mean(2), "raises"),
             "up to 255": (lambda c: 255 * motion(c), "not scaled"),
             "sum of colours": (lambda c: 3 * motion(c), "colours added"),
             "green": (lambda c: motion(c[:, :, 1:2]), "one colour"),
@@ -674,6 +700,7 @@ BANK = {
                 "gates back",
                 "gates",
             ),
+            "four rows": (carrying(gates=lambda g: g[[0, 2, 3, 1]]), "interleaved", "gates"),
             "gates in turns": (
                 carrying(gates=lambda g: g.view(-1, 4, g.shape[1])[:, [0, 2, 3, 1]].reshape(g.shape)),
                 "interleaved",

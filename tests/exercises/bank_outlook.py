@@ -406,6 +406,17 @@ BANK = {
             "both added": (lambda *x: bind(*x, ways=(2, 2)), "no half"),
             "all pairs": (bind_all, "others paired"),
             "own lengths": (bind_lengths, "not normalised"),
+            "lengths of columns": (
+                lambda t, o, p, h: bind_lengths(
+                    F.normalize(t, dim=0), {m: F.normalize(x, dim=0) for m, x in o.items()}, p, h
+                ),
+                "not normalised",
+            ),
+            "zeros where absent": (
+                lambda t, o, p, h: sum(contrast(x * p[m][:, None], t * p[m][:, None], h) for m, x in o.items()),
+                "absent asked",
+                "missing",
+            ),
             "multiplied": (lambda t, o, p, h: bind(t, o, p, 1 / h), "temperature"),
             "no temperature": (lambda t, o, p, h: bind(t, o, p, 1.0), "no temperature"),
             "sum over examples": (bind_sum, "sum"),
@@ -453,6 +464,7 @@ BANK = {
             "total": (lambda p: told(p.flatten(0, 2)), "total"),
             "all pairs taken off": (lambda p: beyond(p, best=sum), "all pairs"),
             "worst pair": (lambda p: beyond(p, best=min), "smallest pair"),
+            "a pair forgotten": (lambda p: beyond(p, best=lambda some: max(some[:2])), "smallest pair"),
             "mean pair": (lambda p: beyond(p, best=lambda some: sum(some) / 3), "mean pair"),
             "y is first": (lambda p: beyond(p.permute(1, 2, 3, 0)), "other axis"),
             "no care for zeros": (lambda p: beyond(p, naive), "zeros", "zeros"),
@@ -612,6 +624,7 @@ BANK = {
             "six forgotten": (spend(50_000, 1e12 / 50_000), "forgotten six"),
             "both large": (spend(1_000_000, 1_000_000_000), "budget"),
             "a tenth": (spend(50_000, 333_333), "left over"),
+            "three quarters": (spend(50_000, 2_500_000), "left over"),
             "in millions": (spend(0.05, 3.3), "numbers"),
             "texts": (spend("50k", "3.3M"), "numbers"),
             "one of them": ({"parameters": 50_000}, "entries"),

@@ -72,6 +72,7 @@ def precision(case: Case) -> Expectation:
         "before": mean((((right.cumsum(1) - 1) / ranks) * right).sum(1) / count),
         "from zero": (
             mean(((right.cumsum(1) / (ranks + 1)) * right).sum(1) / count),
+            mean(((right.cumsum(1) / (ranks - 1)).nan_to_num() * right).sum(1) / count),
             math.inf,
         ),
         "each": (each.float(), each[some].float()),
@@ -144,7 +145,7 @@ def frames(case: Case) -> Expectation:
             "one pair": 0.24,
         },
         "no": {"letters only": 3, "places only": (6, 12), "all": (81, 16)},
-        "oo": {"as if different": (15, 6, 3), "all": (81, 16), "single letters": 10},
+        "oo": {"as if different": (15, 6), "all": (81, 16), "single letters": 10, "letters only": (1, 3)},
         "loss": {
             "one alignment": math.log(81),
             "probability": 15 / 81,
@@ -169,6 +170,7 @@ def _log_p(
     *,
     blank: int = 0,
     stay: bool = True,
+    around: bool = False,
     skip: str = "different letters",
     starts: Sequence[int] = (0, 1),
     ends: Sequence[int] | None = (-1, -2),
@@ -193,7 +195,7 @@ def _log_p(
     begins = torch.isin(places, torch.tensor(list(starts)))
     alpha = torch.where(begins, at[0], none)
     for t in range(1, len(log_p)):
-        one = torch.cat([none[:1], alpha[:-1]])
+        one = torch.cat([alpha[-1:] if around else none[:1], alpha[:-1]])
         two = torch.where(may, torch.cat([none[:2], alpha[:-2]]), none)
         alpha = at[t] + add(torch.stack([alpha if stay else none, one, two]))
     return add(alpha if ends is None else alpha[list(ends)])
@@ -232,6 +234,7 @@ def ctc(case: Case) -> Expectation:
         "no stay": minus(stay=False),
         "one end": (minus(ends=(-1,)), minus(ends=(-2,))),
         "one start": (minus(starts=(0,)), minus(starts=(1,))),
+        "around": minus(around=True),
         "any end": minus(ends=None),
         "best alignment": minus(add=lambda terms: terms.amax(0)),
         "sign": log,
@@ -245,6 +248,8 @@ def ctc(case: Case) -> Expectation:
         one = found if isinstance(found, list) else [found]
         more = [{"value": torch.tensor(math.inf)} for v in one if v["value"].abs() > -NONE / 10 and name != "sign"]
         wrong[name] = one + more
+    if len(p) > len(y) + 1:
+        wrong["logarithms added"] = {"value": torch.tensor(math.inf)}
     if case.part == "gradients":
         # The library's: as if log_p came out of a softmax whose inputs the gradient is with respect to.
         wrong["library"] = {"gradient of log_p": gradient + weighing(loss) * p.detach().exp()}
@@ -392,7 +397,7 @@ def _gates(x: Tensor) -> tuple[Tensor, dict[str, Any]]:
     values: dict[str, Any] = {
         "gates stay": x,
         "gates back": torch.cat([i, g, o, f]),
-        "interleaved": (apart[:, [0, 2, 3, 1]].reshape(x.shape), apart[:, [0, 2, 3, 1]].transpose(0, 1).reshape(x.shape)),
+        "interleaved": (apart[:, [0, 2, 3, 1]].reshape(x.shape), apart[:, [0, 2, 3, 1]].transpose(0, 1).reshape(x.shape), x[[0, 2, 3, 1]]),
         "other gates": tuple(orders),
         "not moved": right.T,
     }  # fmt: skip

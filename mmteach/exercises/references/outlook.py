@@ -64,16 +64,22 @@ def bind(case: Case) -> Expectation:
     names = list(others)
     between = [pair(others[a], others[b], present[a] & present[b]) for a, b in combinations(names, 2)]
     asked = [pair(others[m], text, every) for m in names]
+    zeroed = [pair(others[m] * present[m][:, None], text * present[m][:, None], every) for m in names]
+    wide = [pair(F.normalize(others[m], dim=0), F.normalize(text, dim=0), present[m], length=False) for m in names]
+    tall = [
+        pair(*(F.normalize(one[present[m]], dim=0) for one in (others[m], text)), every[present[m]], length=False)
+        for m in names
+    ]
     values: dict[str, Any] = {
         "one direction": (total(ways="rows"), total(ways="columns")),
         "no half": 2 * loss,
         "others paired": (loss + sum(between), loss + sum(pair(others[a], others[b], every) for a, b in combinations(names, 2))),
-        "not normalised": total(length=False),
+        "not normalised": (total(length=False), torch.stack(wide).sum(), torch.stack(tall).sum()),
         "temperature": total(factor=x["temperature"]),
         "no temperature": total(factor=1.0),
         "sum": total(reduce=torch.sum),
         "mean of modalities": (loss / len(names), loss / max(1, sum(bool(p.any()) for p in present.values()))),
-        "absent asked": torch.stack(asked).sum(),
+        "absent asked": (torch.stack(asked).sum(), torch.stack(zeroed).sum()),
         "absent as candidates": torch.stack([pair(others[m], text, every, asked=present[m]) for m in names]).sum(),
         "complete only": torch.stack([pair(others[m], text, whole) for m in names]).sum(),
     }  # fmt: skip
@@ -90,7 +96,7 @@ def worlds(case: Case) -> Expectation:
     rest = -0.25 * math.log2(0.25) - 0.75 * math.log2(0.75)  # 0.811: what is open where y is 1 in one of four cases
     quarter = 1 - rest
     whole = -math.log2(1 / 8) / 8 - 7 * math.log2(7 / 8) / 8  # 0.544: what is open of `all` before anything is known
-    right, wrong = {
+    answers: dict[str, tuple[float, dict[str, Any]]] = {
         "parity, two": (0.0, {"something": (0.5, 1.0, 0.25, quarter, 2 * quarter), "share": (2 / 3, 1 / 3)}),
         "parity, three": (1.0, {"whole": (0.0, 0.5, 3.0, 0.75), "nats": math.log(2)}),
         "all, one": (
@@ -128,7 +134,8 @@ def worlds(case: Case) -> Expectation:
                 "nothing": 0.0,
             },
         ),
-    }[entry]
+    }
+    right, wrong = answers[entry]
     return Expectation({"value": right}, _wrong(wrong))
 
 
