@@ -29,6 +29,15 @@ EQUIVALENT = {
     ): "a row broadcasts alike",
     ("fusion.auc", "positive, negative = scores[labels == 1][:, None], scores[labels <= 0]"): "labels are 0 or 1",
     ("fusion.auc", "positive, negative = scores[labels >= 1][:, None], scores[labels == 0]"): "labels are 0 or 1",
+    (
+        "cross_modal.siglip",
+        "return -F.logsigmoid(y * (t * image @ text.T + b)).sum(dim= 0).mean()",
+    ): "the table of pairs is square",
+    (
+        "cross_modal.copies",
+        "total = total + far.masked_fill(~mismatch, not torch.inf).amax(dim=1).clamp(min=0).sum()",
+    ): "False is 0, and a hinge of 0 costs as little as one of minus infinity",
+    ("cross_modal.teacher", "return read, wanted, wanted > 0"): "no token is below 0",
     ("applications.greedy", "texts.append(runs[runs > 0].tolist())"): "no label is below 0",
     (
         "applications.ctc",
