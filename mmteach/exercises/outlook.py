@@ -420,11 +420,11 @@ DOUBT = Task(
     parts={"values": 3, "limit": 1, "gradients": 1},
     prompt=r"""
 Pairs from the web are often no pairs. To the cross-entropy a wrong pair can cost any amount, so it is the wrong ones that pull hardest. The *generalised* cross-entropy (Zhang and Sabuncu 2018)
-has an upper bound. Write `doubting(scores, q)` for a batch of $N$ pairs with scores $S$ $(N, N)$, temperature included, and a number $q$ from 0 to 1:
+has an upper bound as soon as $q > 0$. Write `doubting(scores, q)` for a batch of $N$ pairs with scores $S$ $(N, N)$, temperature included, and a number $q$ from 0 to 1:
 
 $$ L = \frac1{2N} \sum_i \left[ \frac{1 - p_i^{\,q}}{q} + \frac{1 - \tilde p_i^{\,q}}{q} \right], \qquad p_i = \mathrm{softmax}_j(S_{ij})_{j=i}, \quad \tilde p_i = \mathrm{softmax}_j(S_{ji})_{j=i}. $$
 
-The chapter's version does for its batches. Yours has to do for all: for $q = 0$ give what the loss tends to for $q \to 0$, and the gradient must be finite even where $p_i$ is so small that
+The chapter's version is good enough for its batches. Yours is to work for all: for $q = 0$ give what the loss tends to for $q \to 0$, and the gradient must be finite even where $p_i$ is so small that
 it is 0 for a computer. How much can one wrong pair cost at most?""",
     hints=(
         "Log-probabilities first: `log_softmax` over the rows, over the columns, and of both the diagonal.",
@@ -493,7 +493,7 @@ axes that are both logarithmic. Read it:
 
 $$ e = a\, n^{-b}, \qquad \log e = \log a - b \log n. $$
 
-Write `needed(examples, errors, target)`: two lists of numbers, and an error that you would like to reach. Fit the line by **least squares of the logarithms**, the errors' from the examples'. It gives a dict: `"exponent"`,
+Write `needed(examples, errors, target)`: two lists of numbers, and an error that you would like to reach. Fit the line by **least squares of the logarithms**: $\log e$ is predicted from $\log n$. It gives a dict: `"exponent"`,
 the number $b$, and `"examples"`, the number of examples at which the fitted line reaches the target (not rounded).
 
 Before you buy so many: what has to stay as it is beyond the last point, for this to come true?""",
@@ -576,7 +576,7 @@ SPEND_TASK = Task(
     difficulty=2,
     parts={"design": 4},
     prompt=r"""
-For a family of models somebody has measured how the test error falls with the number of parameters $N$ and of training examples $D$, each example seen once:
+Suppose somebody has measured, for a family of models, how the test error falls with the number of parameters $N$ and of training examples $D$, each example seen once:
 
 $$ E(N, D) = 0.05 + \frac{6}{N^{0.5}} + \frac{4}{D^{0.3}}. $$
 
