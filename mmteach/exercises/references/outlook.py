@@ -66,10 +66,10 @@ def bind(case: Case) -> Expectation:
     asked = [pair(others[m], text, every) for m in names]
     zeroed = [pair(others[m] * present[m][:, None], text * present[m][:, None], every) for m in names]
     wide = [pair(F.normalize(others[m], dim=0), F.normalize(text, dim=0), present[m], length=False) for m in names]
-    tall = [
-        pair(*(F.normalize(one[present[m]], dim=0) for one in (others[m], text)), every[present[m]], length=False)
-        for m in names
-    ]
+    tall = []
+    for m in names:
+        a, b = (F.normalize(one[present[m]], dim=0) for one in (others[m], text))
+        tall.append(pair(a, b, every[present[m]], length=False))
     values: dict[str, Any] = {
         "one direction": (total(ways="rows"), total(ways="columns")),
         "no half": 2 * loss,
