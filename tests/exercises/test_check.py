@@ -45,7 +45,7 @@ def test_what_is_not_answered_is_said_to_be_so_and_is_no_attempt(capsys, learner
     "task", [task for task in tasks() if task.kind in ("predict", "read", "design")], ids=lambda t: t.name
 )
 def test_a_table_of_nothing_is_an_answer_not_yet_given(task, capsys):
-    if task.name == "fusion.choose":  # a function
+    if task.name in ("fusion.choose", "applications.fails", "outlook.curve"):  # functions
         return
     entries = [case.inputs["entry"] for case in task.cases(0) if "entry" in case.inputs] or ["window", "hop", "bands"]
     assert "not answered yet" in say(capsys, dict.fromkeys(entries), task.name)[1]
