@@ -173,7 +173,9 @@ def test_a_half_done_notebook_reads_well(tmp_path, capsys, learner):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("number", ["01_background", "02_concepts", "03_fusion", "04_cross_modal", "05_multi_task"])
+@pytest.mark.parametrize(
+    "number", ["01_background", "02_concepts", "03_fusion", "04_cross_modal", "05_multi_task", "06_applications"]
+)
 def test_the_solutions_pass_every_check(number):
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "mmteach.cli", "check", str(root / "solutions" / f"{number}.ipynb")]
