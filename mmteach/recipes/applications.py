@@ -3,16 +3,17 @@
 | table              | module                  | what it measures                                                       |
 |--------------------|-------------------------|------------------------------------------------------------------------|
 | `find-by-words`    | `applications_pictures` | emoji found by descriptions and drawings                               |
-| `digits-by-people` | `applications_speech`   | digit strings, from synthetic voices to people (needs MMTEACH_FSDD)    |
-| `prompts-by-ear`   | `applications_speech`   | sentences of a person, with and without synthetic pretraining          |
+| `digits-by-people` | `applications_digits`   | digit strings, from synthetic voices to people (needs MMTEACH_FSDD)    |
+| `prompts-by-ear`   | `applications_letters`  | sentences of a person, with and without synthetic pretraining          |
 | `moving-emoji`     | `applications_video`    | who and what in clips, and search by a sentence                        |
 """
 
 from __future__ import annotations
 
 from mmteach.recipes import Recipe
+from mmteach.recipes.applications_digits import digits_by_people
+from mmteach.recipes.applications_letters import prompts_by_ear
 from mmteach.recipes.applications_pictures import find_by_words
-from mmteach.recipes.applications_speech import digits_by_people, prompts_by_ear
 from mmteach.recipes.applications_video import moving_emoji
 
 RECIPES = [
