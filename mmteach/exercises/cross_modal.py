@@ -162,6 +162,7 @@ where $\bar x$ is $x$ less the mean of each column, and $r$ the ridge. Without a
         "smallest first": "the smallest correlation stands first",
         "first alone": "the largest correlation is there; all of them are asked for",
         "divided by N": "the covariances are divided by another number than asked for; with a ridge that makes a difference",
+        "half a root": "the inverse root is put together of two parts of three: does yours give the identity when it is applied to S from both sides, and is it symmetric?",
         "ridge on both": "the ridge is added twice or too strongly: once to each of the two covariances is enough",
     },
     blocks=("mmteach.alignment.cca",),
@@ -358,6 +359,7 @@ three decimals:
         "all wrong": "a score of −10 is a sure no: which of the 128 questions of a row is that the wrong answer to?",
         "one direction": "this is one direction; a picture asks, and so does a text",
         "whole batch": "this is the sum over the batch, and what one pair costs is asked for",
+        "rounded": "this is right to fewer decimals than the three that are asked for",
         "no margin": "at one point the match is no better than any mismatch: what is left of the hinge then?",
     },
     rtol=0.0,
@@ -408,7 +410,7 @@ COPIES = Task(
     parts={"values": 2, "copies": 3},
     prompt=r"""
 A colleague trains twelve things with the hardest-negative loss of VSE++, in batches of 64. The loss stands at about 0.4 a pair from the first step to the last, as if all embeddings
-were one point; the cell below shows it. Other losses fall on the same data. Find out why this one cannot, and mend it.
+were one point; the cell below shows it. Find out why it cannot fall, and mend it.
 
 `hardest(scores, ids, margin)` gets cosines $S$ $(N, N)$, row $i$ a picture, column $j$ a text; `ids` $(N)$, the number of the thing that pair $i$ shows; and the margin $m$. It gives
 one number, the **sum** over the batch
@@ -429,6 +431,7 @@ where $M_i$ are the mismatches of $i$: you decide who belongs to them. Where the
         "own match": "the match itself stands among the mismatches: its hinge is $m$ whatever the model does",
         "one direction": "only the pictures ask or only the texts; both do",
         "same direction twice": "both terms look along the same axis: which axis holds the pictures of one text?",
+        "another's match": "a text that asks compares its mismatches with the matches of others: whose match stands beside $S_{ji}$?",
         "all of them": "all mismatches are added; the hardest one of each pair counts",
         "easiest": "this is the mismatch that is farthest away; the hardest is the one that scores highest",
         "mean": "the pairs are averaged, and their sum is asked for",

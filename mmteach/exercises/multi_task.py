@@ -134,7 +134,7 @@ def _conflicts_cases(seed: int) -> list[Case]:
         return rows
 
     two, three, unused, small = gradients(2), gradients(3), gradients(3), gradients(2)
-    unused[0][1] = None
+    unused[0][1] = unused[1][1] = None
     unused[2][0] = None
     tiny: list[list[Tensor | None]] = [[None if g is None else g * 1e-10 for g in row] for row in small]
     zero: list[list[Tensor | None]] = [*gradients(2), [torch.zeros(3, 2), torch.zeros(4), torch.zeros(2, 2)]]
@@ -603,8 +603,8 @@ TABLE = Task(
     difficulty=2,
     parts=dict.fromkeys(READINGS, 1),
     prompt=r"""
-The cell below loads the chapter's table of MultiMNIST: a network a task (`single`) and sixteen ways to train one for both, test accuracy on four seeds, a row a seed. Seed $i$ gave every method the same
-pictures and the same first weights. Answer with a dict; all differences in **points** (1 point is 0.01 of accuracy), to two decimals:
+The cell below loads the chapter's table of MultiMNIST: a network a task (`single`) and sixteen ways to train one for both, test accuracy on the first four seeds. In `wide` a row is a seed and a
+column a method; the cell shows it turned over. Seed $i$ gave every method the same pictures and the same first weights. Answer with a dict; all differences in **points** (1 point is 0.01 of accuracy), to two decimals:
 
 - `"gain"`: by how many points is a network a task better than equal weights (`equal`), mean over the seeds?
 - `"low"`: the lower end of the 95 % interval of that paired difference;

@@ -229,9 +229,8 @@ print("with yours:", tell(joint))
 # {{multi_task.table}}
 
 # %% tags=["measured"]
-table, how = stored("multitask-methods")
+table, _ = stored("multitask-methods")  # chapter 05 says how it was made
 wide = table[table.seed < 4].pivot(index="seed", columns="model", values="mean")
-print(how)
 wide.T
 
 # %%

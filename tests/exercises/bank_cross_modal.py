@@ -75,6 +75,18 @@ def cca(x, y, ridge, *, centre=True, count=None, powers=(-0.5, -0.5), grow=torch
     return torch.linalg.svdvals(root(Sxx, powers[0]) @ (x.T @ y / n) @ root(Syy, powers[1]))
 
 
+def half_root(S):
+    values, vectors = torch.linalg.eigh(S)
+    return vectors @ torch.diag(values**-0.5)
+
+
+def cca_half(x, y, ridge):
+    x, y = x - x.mean(0), y - y.mean(0)
+    n = len(x) - 1
+    wx, wy = (half_root(z.T @ z / n + ridge * torch.eye(z.shape[1])) for z in (x, y))
+    return torch.linalg.svdvals(wx @ (x.T @ y / n) @ wy)
+
+
 def cca_cholesky(x, y, ridge):
     x, y = (z.double() - z.double().mean(0) for z in (x, y))
     n = len(x) - 1
@@ -252,6 +264,11 @@ def one_way(S, ids, m):
     return F.relu((m - S.diagonal()[:, None] + S).masked_fill(ids[:, None] == ids, -torch.inf).amax(1)).sum()
 
 
+def one_table(S, ids, m):
+    far = (m - S.diagonal()[:, None] + S).masked_fill(ids[:, None] == ids, -torch.inf)
+    return F.relu(far.amax(1)).sum() + F.relu(far.amax(0)).sum()
+
+
 # ---- cross_modal.teacher
 
 
@@ -355,6 +372,11 @@ BANK = {
         {"inverse roots": cca, "Cholesky in float64": cca_cholesky, "eigenvalues": cca_eigenvalues},
         {
             "not centred": (lambda x, y, r: cca(x, y, r, centre=False), "not centred"),
+            "one mean for all columns": (
+                lambda x, y, r: cca(x - x.mean(), y - y.mean(), r, centre=False),
+                "not centred",
+            ),
+            "V Λ^(−1/2)": (cca_half, "half a root"),
             "without ridge": (lambda x, y, r: cca(x, y, 0.0), "no ridge"),
             "ridge on every entry": (lambda x, y, r: cca(x, y, r, grow=lambda d: torch.ones(d, d)), "ridge everywhere"),
             "twice the ridge": (lambda x, y, r: cca(x, y, 2 * r), "ridge on both"),
@@ -372,6 +394,10 @@ BANK = {
         {"cross-entropy both ways": clip, "loops": clip_loop, "float64 by hand": clip_float64},
         {
             "pictures ask": (scored(lambda S: F.cross_entropy(S, torch.arange(len(S)))), "one direction"),
+            "lengths kept, one direction": (
+                lambda i, t, tau: F.cross_entropy(i @ t.T / tau, torch.arange(len(i))),
+                "not normalised",
+            ),
             "lengths kept": (lambda i, t, tau: choices(i @ t.T / tau), "not normalised"),
             "normalised over the batch": (
                 lambda i, t, tau: choices(F.normalize(i, dim=0) @ F.normalize(t, dim=0).T / tau),
@@ -441,6 +467,7 @@ BANK = {
         },
         {
             "bits": (LEVELS | {"alike": 7}, "base", "alike"),
+            "two decimals": (LEVELS | {"alike": 4.85}, "rounded", "alike"),
             "a probability": (LEVELS | {"alike": 1 / 128}, "probability", "alike"),
             "perfect is free": (LEVELS | {"hot": 0}, "zero", "hot"),
             "as if nothing": (LEVELS | {"hot": math.log(128)}, "nothing learned", "hot"),
@@ -464,6 +491,7 @@ BANK = {
             "everyone": (lambda *a: hardest(*a, allowed=lambda ids: apart(ids) | True), "own match"),
             "pictures ask": (one_way, "one direction"),
             "twice the same": (lambda *a: 2 * one_way(*a), "same direction twice"),
+            "one table, two axes": (one_table, "another's match"),
             "sum of all": (lambda *a: hardest(*a, gather="all"), "all of them"),
             "the farthest": (lambda *a: hardest(*a, gather="easiest"), "easiest"),
             "mean": (lambda S, ids, m: hardest(S, ids, m) / len(S), "mean"),

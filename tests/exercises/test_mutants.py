@@ -38,6 +38,13 @@ EQUIVALENT = {
         "total = total + far.masked_fill(~mismatch, not torch.inf).amax(dim=1).clamp(min=0).sum()",
     ): "False is 0, and a hinge of 0 costs as little as one of minus infinity",
     ("cross_modal.teacher", "return read, wanted, wanted > 0"): "no token is below 0",
+    (
+        "multi_task.conflicts",
+        "gradient = torch.zeros_like(used[ -1])",
+    ): "all tasks' gradients of a parameter have its shape",
+    ("multi_task.gradnorm", "w = len(s) * s.softmax(dim= -1)"): "there is one axis",
+    ("multi_task.pcgrad", "if j is not i and dot < 0:"): "Python keeps small numbers once",
+    ("multi_task.pcgrad", "if j != i and dot <= 0:"): "where the product is 0 nothing is taken away",
     ("applications.greedy", "texts.append(runs[runs > 0].tolist())"): "no label is below 0",
     (
         "applications.ctc",

@@ -82,8 +82,17 @@ def cca(case: Case) -> Expectation:
     cx, cy = x - x.mean(0), y - y.mean(0)
     rho = solve(cx, cy)
     unit = [z / z.std(0) for z in (cx, cy)]
+
+    def half(z: Tensor) -> Tensor:
+        values, vectors = torch.linalg.eigh(z.T @ z / (n - 1) + ridge * torch.eye(z.shape[1]).double())
+        return vectors @ torch.diag(values.clamp(min=1e-12) ** -0.5)
+
     values = {
-        "not centred": solve(x, y),
+        "half a root": [
+            torch.linalg.svdvals(a @ (cx.T @ cy / (n - 1)) @ b)
+            for a, b in ((half(cx), half(cy)), (half(cx).T, half(cy).T))
+        ],
+        "not centred": [solve(x, y), solve(x - x.mean(), y - y.mean())],
         "no ridge": solve(cx, cy, ridge=0.0),
         "ridge everywhere": solve(cx, cy, whole=True),
         "ridge on both": solve(cx, cy, ridge=2 * ridge),
@@ -130,7 +139,7 @@ def clip(case: Case) -> Expectation:
     without = S.masked_fill(match, -torch.inf) if n > 1 else S
     values = {
         "one direction": [cross_entropy(S, torch.arange(n)), cross_entropy(S.T, torch.arange(n))],
-        "not normalised": [both(raw / tau).mean(), both(raw).mean()],
+        "not normalised": [both(raw / tau).mean(), both(raw).mean(), cross_entropy(raw / tau, torch.arange(n)), cross_entropy(raw.T / tau, torch.arange(n))],
         "wrong axis": both(normalize(image, dim=0) @ normalize(text, dim=0).T / tau).mean(),
         "no temperature": both(cosines).mean(),
         "multiplied": both(cosines * tau).mean(),
@@ -226,7 +235,8 @@ def levels(case: Case) -> Expectation:
         },
         "vse": {"one direction": 0.2, "whole batch": [0.4 * n, 0.2 * n], "no margin": 0.0, "mismatches forgotten": [0.4 * (n - 1), 0.2 * (n - 1)]},
     }  # fmt: skip
-    return Expectation({"value": right}, _wrong(wrong[case.inputs["entry"]]))
+    rounded = {"rounded": [round(right, 2), round(right, 1)]}
+    return Expectation({"value": right}, _wrong(wrong[case.inputs["entry"]] | rounded))
 
 
 # ---- cross_modal.copies -----------------------------------------------------------------------------------------------
@@ -248,6 +258,8 @@ def copies(case: Case) -> Expectation:
 
     right = loss(other)
     picture, text = (one.clamp(min=0).sum() for one in hardest(other))
+    # The same tables along the other axis: each mismatch beside the match of somebody else.
+    text_too, picture_too = (one.masked_fill(~other, -torch.inf).amax(0).clamp(min=0).sum() for one in far)
     there = other.any(1)
     nearest = [one.masked_fill(~other, torch.inf).amin(1).clamp(min=0).masked_fill(~there, 0).sum() for one in far]
     single = other.sum(1) == n - 1
@@ -262,6 +274,7 @@ def copies(case: Case) -> Expectation:
         "own match": [loss(torch.ones_like(apart)), loss(other | ~apart), loss(torch.ones_like(apart)) / 2],
         "same direction twice": [2 * picture, 2 * text],
         "one direction": [picture, text],
+        "another's match": [picture + text_too, picture_too + text],
         "all of them": sum(one.clamp(min=0)[other].sum() for one in far),
         "easiest": sum(nearest),
         "mean": [right / n, right / (2 * n)],
