@@ -154,7 +154,7 @@ for ax, N in zip(axes, (200, len(x))):
             color=figures.COLOURS[part],
             label={"train": "training", "test": "held out"}[part],
         )
-    ax.set(title=f"fitted on {N:,} pictures", xlabel="canonical pair", ylim=(-0.3, 1.05))
+    ax.set(title=f"fitted on {N:,} pictures", xlabel="canonical pair", ylim=(-0.3, 1.05), xticks=(1, 5, 10, 15, 20))
 axes[0].set_ylabel("correlation")
 axes[1].legend(loc="lower right")
 figures.describe(fig, f"Correlations of 20 canonical pairs. From 200 pictures: mean {ends[200][0].mean():.2f} in training, "
@@ -503,11 +503,12 @@ axes[0].set(ylabel="recall@1, unseen characters", title="What it buys", ylim=(0,
 axes[1].set(ylabel="last training loss (nats)", title="The loss means nothing without ln N")
 for ax in axes:
     ax.set_xticks(characters.BATCHES, [str(n) for n in characters.BATCHES])
+    ax.minorticks_off()
     ax.set(xlabel="batch size N")
 axes[1].legend()
 figures.describe(fig, "Recall at 1 and training loss against batch size: at equal examples " + ", ".join(
     f"N = {n}: recall {table[table.model == f'{n}, same examples']['t2i R@1'].mean():.2f}" for n in characters.BATCHES)
-    + "; the losses rise with N below the dashed line ln N.")  # fmt: skip
+    + "; at equal examples the loss rises with N, far below the dashed line ln N.")  # fmt: skip
 
 # %% tags=["measured"]
 size_of = {n: table[table.model == f"{n}, same examples"].set_index("seed") for n in characters.BATCHES}
@@ -524,7 +525,7 @@ for n, rows in size_of.items():
 
 # %% [markdown]
 # **What to take away.** At equal steps size wins, and it should: it has seen sixteen times as much. At equal examples, 64 beats 16, for 15 mismatches are soon
-# beaten, but 256 does not beat 64: what its negatives add, its four times fewer steps take away (one learning rate served all sizes). And the best
+# beaten, but 256 does not beat 64: what its negatives add, its four times fewer steps seem to take away (one learning rate served all sizes). And the best
 # model of the right panel is not the one with the lowest loss.
 #
 # ## 10 · False negatives
@@ -576,8 +577,7 @@ claim("cross-modal.copies-hurt-the-hardest", every=by_treatment["VSE++, ignore"]
 # $$L=\tfrac12\big[L(x_1,y_1)+L(x_2,y_2)\big]+\tfrac12 L(x_1,x_2)+\tfrac12\,\text{mean}_i\Big[-\ln\frac{e^{x_i\cdot n_i/\tau}}{\sum_j e^{x_i\cdot n_j/\tau}}\Big].$$
 #
 # No language ever meets another; they meet in the pictures. The second term pulls styles together. The third asks each drawing for its name among
-# *all* names, not those of a batch: the text encoder is cheap, and the hardest mismatch is seldom among 127. Five details carry more than the choice of
-# objective:
+# *all* names, not those of a batch: the text encoder is cheap, and the hardest mismatch is seldom among 127. Five details matter:
 #
 # - pictures are **cropped** to the drawing, and the encoder keeps its tokens in their **places**: an average of the same tokens learned several times more slowly;
 # - a text is a bag of words *and* runs of three letters, so that a new word shares pieces with known ones;
@@ -596,7 +596,7 @@ figures.picture_grid(step.inputs["image"], columns=8, inch=1.0, title="What one 
                      alt="Two rows of eight emoji; each column shows one thing in two drawing styles, slightly turned and recoloured.")  # fmt: skip
 
 # %%
-finder = emoji.train_search(views, pieces, seed, steps=pick(smoke=2, laptop=350, gpu=3000))
+finder = emoji.train_search(views, pieces, seed, steps=pick(smoke=2, laptop=450, gpu=3000))
 
 
 # %% [markdown]
@@ -624,7 +624,7 @@ claim("cross-modal.new-style", figures_of["unseen style"]["t2i R@10"], at_least=
       says="A short training: recall at 10 in an unseen style among 1,270")  # fmt: skip
 
 # %% [markdown]
-# That was a third of the training. The whole of it, over seeds, with either of two styles held out: fluent is drawn in colour and light,
+# That was about half of the training. The whole of it, over seeds, with either of two styles held out: fluent is drawn in colour and light,
 # openmoji in black outlines.
 
 # %% tags=["measured"]
@@ -648,14 +648,15 @@ claim("cross-modal.unseen-style", every=by_kind.loc["unseen style, en"], at_leas
       says="Recall at 10, fluent held out, among 1,270, each seed")  # fmt: skip
 claim("cross-modal.unseen-outlines", every=outlines.pivot(index="model", columns="seed", values="t2i R@10").loc["unseen style, en"],
       at_least=0.4, says="Recall at 10, openmoji held out, among 1,270, each seed")  # fmt: skip
-claim("cross-modal.unseen-concepts", every=by_kind.loc["unseen concepts, en"] / (10 / 317), at_least=4,
+claim("cross-modal.unseen-concepts", every=by_kind.loc["unseen concepts, en"] / (10 / 317), at_least=6,
       says="Unseen concepts by English name: recall at 10 in multiples of chance, each seed")  # fmt: skip
-claim("cross-modal.chinese", every=by_kind.loc["unseen concepts, zh"] / (10 / 317), at_least=3,
+claim("cross-modal.chinese", every=by_kind.loc["unseen concepts, zh"] / (10 / 317), at_least=5,
       says="Unseen concepts by Chinese name: recall at 10 in multiples of chance, each seed")  # fmt: skip
 
 # %% [markdown]
 # **Try it**: type in any of the ten languages. What does it do with a word that it cannot know, like a misspelt one? With two wishes at
-# once? With a feeling?
+# once? With a feeling? (English and Chinese came with keywords, the others with names alone: no German emoji is *called* “Tier”, animal,
+# so that word is nothing to this model but its runs of three letters.)
 
 # %%
 called_so = [concepts()[i].names["en"] for i in seen]
@@ -669,7 +670,7 @@ shelves = {"fluent (never seen)": (fluent, fluent_pictures), "noto (seen in trai
 widgets.search_explorer(reader, shelves, called_so, "red fruit")
 
 # %%
-wishes = ["red fruit", "红色的水果", "wildes Tier", "instrument de musique"]
+wishes = ["red fruit", "乐器", "trauriges Gesicht", "cœur bleu"]
 print("\n".join(f"[{number}] {wish}" for number, wish in enumerate(wishes, 1)))
 widgets.search_view(wishes, reader, fluent, fluent_pictures, called_so, k=7)
 
@@ -693,7 +694,7 @@ print(f"{len(groups)} groups, unseen concepts: {right:.3f} right; always the lar
 claim(
     "cross-modal.zero-shot",
     right - most,
-    at_least=0.03,
+    at_least=0.1,
     says="Zero-shot groups of unseen concepts above always the largest group",
 )
 
@@ -766,7 +767,7 @@ claim("cross-modal.greedy", writing.exact(ours, writing.written(captioner, test_
 # %% tags=["measured"]
 said = writing.written(captioner, test_shapes[:6], vocabulary)
 figures.picture_grid(
-    shapes.test.inputs["image"][:6], said, columns=6, inch=1.4, title="After a short training, on pairs never seen together",
+    shapes.test.inputs["image"][:6], said, columns=6, inch=1.4, title="After a short training, on pairs never seen together (orange: wrong)",
     wrong=[a != b for a, b in zip(said, shapes.test.info["caption"])], alt="Six test pictures with the captions a model wrote: " + "; ".join(said),
 )  # fmt: skip
 
@@ -797,7 +798,7 @@ ax.barh(list(parts), [apart[c].mean() for c in parts.values()], color=figures.PA
 for row, column in enumerate(parts.values()):
     ax.plot(apart[column], [row] * len(apart), "o", color="#22272E", ms=4)
 ax.invert_yaxis()
-ax.set(xlabel="share of the unseen pairs", xlim=(0, 1), title="Each word is seen, their combination is not")
+ax.set(xlabel="share of the unseen pairs", xlim=(0, 1.02), title="Each word is seen, their combination is not")
 figures.describe(fig, f"Of colour–shape pairs never seen together: colour right {apart['colour'].mean():.2f}, shape right "
                  f"{apart['shape'].mean():.2f}, both right {apart['both'].mean():.2f}; a dot a seed.")  # fmt: skip
 
@@ -834,14 +835,15 @@ with torch.no_grad():
         "its own colour": captioner(asked.inputs, right_words)[:, 2].argmax(-1),
         "another colour": captioner(asked.inputs, other_words)[:, 2].argmax(-1),
     }
-for before, said in said_shape.items():
-    print(
-        f"after the word for {before}: shape right {(said == right_words[:, 2]).float().mean():.3f} of {len(asked)} new pairs"
-    )
+shape_right = {before: (said == right_words[:, 2]).float().mean().item() for before, said in said_shape.items()}
+print("; ".join(f"after the word for {before}: shape right {share:.3f}" for before, share in shape_right.items()))
+claim("cross-modal.eye-or-tongue", shape_right["another colour"] - shape_right["its own colour"], at_least=0.25,
+      says="New pairs: the shape is named better after a wrong colour than after the right one, by")  # fmt: skip
 
 # %% [markdown]
-# Where the second line is far above the first, the eye sees the shape well enough, and the tongue has never said it after that colour: the
-# decoder learned which words follow which, as a language model does, and believes that more than its eyes.
+# The eye sees the shape: after a *wrong* colour the model names it, after the right one it does not. In training no circle ever followed “red”, and the decoder
+# learned that, as a language model does, and believes it more than its eyes. That is why the colours in the figure are right and the shapes
+# wrong: the colour is said first.
 #
 # **What to take away.** More of the same data does not cure it: what would help is data in which all pairs come, or an architecture in which colour and shape cannot
 # see each other. Names of unseen *characters* fail in a milder way: many of their words are right, as BLEU says, and seldom all of them. And
@@ -906,7 +908,7 @@ for offset, (kind, colour) in zip((-0.18, 0.18), (("other", figures.PALETTE[5]),
         )
         ax.plot(rows[kind], [row + offset] * len(rows), "o", color="#22272E", ms=4)
 ax.set_yticks(range(2), relations.model.unique())
-ax.set(xlabel="share of right answers", xlim=(0, 1), title="Same parameters: only pairs make relations easy")
+ax.set(xlabel="share of right answers", xlim=(0, 1.02), title="Same parameters: only pairs make relations easy")
 fig.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 figures.describe(fig, "Right answers of a relation network and an MLP: " + "; ".join(
     f"{n}: relational {r['relational'].mean():.2f}, other {r['other'].mean():.2f}" for n, r in relations.groupby("model")))  # fmt: skip
@@ -917,21 +919,21 @@ claim("cross-modal.relations", every=answers["relation network"] - answers["MLP"
       says="Relational questions: relation network above the MLP, each seed")  # fmt: skip
 
 # %% [markdown]
-# A short training live, of the relation network alone. It soon knows shapes and counts; distances come late, after a plateau:
+# A short training live, of the relation network alone, on a third of the scenes. Which questions does it answer first? (A guess is right on about half of the
+# questions with two answers: all but “how many”.) Run it with another seed (`MMTEACH_SEED`) before you believe an order.
 
 # %% tags=["measured"]
 scenes = data.load_scenes(*pick(smoke=(60, 20, 20), laptop=(3000, 100, 500)))
 train, test = asking.spread(scenes.train), asking.spread(scenes.test)
 seed_everything(seed)
-network = RelationNetwork(10, 11, 10, hidden=64, g_layers=4, pool="softmax")
-fit(network, train, loss=classify("answer"), steps=pick(smoke=3, laptop=500), batch_size=128, lr=2e-3, seed=seed)
+network = RelationNetwork(10, 11, 10, g_layers=4, pool="softmax")
+fit(network, train, loss=classify("answer"), steps=pick(smoke=3, laptop=1500), batch_size=128, lr=2e-3, schedule="cosine",
+    warmup=0.05, seed=seed)  # fmt: skip
 guessed = predict(network, test).argmax(1) == test.targets["answer"]
 for what in ("closest", "farthest", "how many", "left", "top"):
     asked = torch.tensor([what in sentence for sentence in test.info["sentence"]])
     print(f"{what:<9} {guessed[asked].float().mean():.2f} right")
-short = asking.answered(network, test)
-claim("cross-modal.one-object-first", short["other"] - short["relational"], at_least=0.05,
-      says="After a short training: questions about one object above relational ones")  # fmt: skip
+print({kind: round(share, 2) for kind, share in asking.answered(network, test).items()})
 
 # %% [markdown]
 # ### From pixels
