@@ -174,7 +174,8 @@ def test_a_half_done_notebook_reads_well(tmp_path, capsys, learner):
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    "number", ["01_background", "02_concepts", "03_fusion", "04_cross_modal", "05_multi_task", "06_applications"]
+    "number",
+    ["01_background", "02_concepts", "03_fusion", "04_cross_modal", "05_multi_task", "06_applications", "07_outlook"],
 )
 def test_the_solutions_pass_every_check(number):
     root = Path(__file__).parents[2]
