@@ -15,7 +15,7 @@
 #
 # **You need** chapter 00 and, best, chapters 03 (fusion) and 04 (contrastive learning).
 #
-# **Time** 80 minutes to read; about four minutes to run on a laptop with two cores.
+# **Time** 80 minutes to read; about three minutes to run on a laptop with two cores.
 
 
 # %%
@@ -137,8 +137,8 @@ claim("applications.recognise-unseen", results["picture → en"]["R@10"], at_lea
 #
 # <details><summary><b>Guess first.</b> Then unfold.</summary>
 #
-# The second term pulls the styles together, which a query in a *new* style needs. It says nothing about words, and helps them all the same: what
-# artists agree on is what a word is about, and a picture that is drawn alike in every style is easier to name.
+# The second term pulls the styles together, which a query in a *new* style needs. It says nothing about words, and helps them all the same. Why, the table does
+# not tell: perhaps because what artists agree on is what a word is about.
 #
 # </details>
 
@@ -212,7 +212,8 @@ widgets.picture_finder(find_pictures, name_picture)
 
 # %% [markdown]
 # **Where it fails.** It matches *looks*: a drawn pear in green may well come out as a green something else. It has a bag of pieces, so “a dog
-# without a tail” is a dog, a tail and the rest. And it always answers: nearest is not near.
+# without a tail” is a dog, a tail and the rest. Of the wishes above, the one for a colour and a kind is served best; the one for what a thing *does* is
+# not served at all, and white things on white paper hardly. And it always answers: nearest is not near.
 
 # %% [markdown]
 # ## 2 · Speech and text
@@ -363,7 +364,7 @@ else:
     print("MMTEACH_FSDD is not set, so nobody is heard here. `mmteach data` and the README say where to get the set.")
 
 # %% [markdown]
-# The stored table did it for several seeds: trained on eSpeak alone and tried on each person (*before*), then fine-tuned on the **other** three,
+# The stored table did it at length (how many seeds stands in its first line): trained on eSpeak alone and tried on each person (*before*), then fine-tuned on the **other** three,
 # with some synthetic voices among them so that it goes on hearing many. Each person is left out in turn.
 
 # %% tags=["measured"]
@@ -390,11 +391,12 @@ figures.compare(both, "rate", label="share of characters wrong",
 # %% [markdown]
 # **What to see.** A recogniser that has heard nobody but a machine gets most single digits of people right, and strings of them much less often:
 # one digit too many or too few, and a string is wrong. Fine-tuning takes off a good part. On the three people that it was tuned on it then makes
-# hardly a mistake (the column *valid*), on the fourth it makes many: it has learned **three people**, not people. No augmentation
-# that we tried replaces a hundred speakers.
+# hardly a mistake (the column *valid*), on the fourth it makes many: it has learned **three people**, not people. None of the variations
+# above replaces a hundred speakers.
 #
-# What did most for people here was not the network but its input. An earlier version took the mean off each recording, as in chapter 02, and varied it
-# less; it got far fewer single digits right. Measured from the loudest point, blurred, coloured and echoed, it gets the share above.
+# An earlier version got far fewer single digits of people right. It took the mean off each recording, as in chapter 02, varied it less, had
+# recurrent layers, and heard no pauses between digits. All four were changed at once, so how much each of them did is **not known**: to say
+# that, one would have to take them back one by one.
 #
 # ### Sentences, said by a person
 #
@@ -479,7 +481,8 @@ claim("applications.fine-tuning", rates["voices"]["CER"] - rates["person"]["CER"
 
 # %% [markdown]
 # **What is missing is speech, not training.** On sentences of its training it makes hardly a mistake; on others, by the same person over the same
-# telephone, it makes many. We trained four times as long, and the errors on new sentences fell by a few points only. Systems that write what anyone
+# telephone, it makes many. A wider network, trained four times as long as the table's, made a few points fewer
+# errors, on one seed. Systems that write what anyone
 # says have heard thousands of hours.
 #
 # Now the three ways of reading its answers out:
@@ -702,7 +705,7 @@ claim(
 # %% [markdown]
 # ### Equal training, several seeds
 #
-# The table trains four models for equally many epochs on each seed: the two that name verbs without order, and the two paths in two ways. In
+# The table trains four models for equally many epochs on each seed (its first line says how many): the two that name verbs without order, and the two paths in two ways. In
 # the second way both paths are mixed by a matrix and compared with the *whole* sentence, **one space** for who and what, as an image–text
 # model would do it. *Predict:* does the sentence of a pair that was never seen find its clip in one space?
 
