@@ -62,8 +62,8 @@ def pair(
         _check.same_shape(names[0], x, names[1], y)
     if len(x) < at_least:
         raise ValueError(f"{names[0]} needs a batch of at least {at_least}: statistics over one example mean nothing")
-    if present is None:
-        present = torch.ones(len(x), dtype=torch.bool, device=x.device)
+    if present is None:  # nothing to blank: no copies
+        return full_precision(x), full_precision(y), torch.ones(len(x), dtype=torch.bool, device=x.device)
     flags("present", present, len(x))
     absent = ~present[:, None]
     return full_precision(x).masked_fill(absent, 0), full_precision(y).masked_fill(absent, 0), present

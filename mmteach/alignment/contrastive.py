@@ -137,6 +137,14 @@ def info_nce(
     if match is None:
         match = index[:rows]
     _check.shape("match", match, rows)
+    scores = scale * matmul(query, key.T)  # (B, K)
+    if bias is not None:
+        scores = scores + bias
+    if (
+        key_present is None and ignore is None and targets is None
+    ):  # all are candidates, one is right: the usual case, fast
+        loss = F.cross_entropy(scores, match.long(), label_smoothing=label_smoothing, reduction="none")
+        return loss.mean() if query_present is None else mean_over(loss, query_present)
     matched = match[:, None] == index  # (B, K)
 
     candidate = torch.ones_like(matched) if key_present is None else key_present.expand(rows, columns)
@@ -144,9 +152,6 @@ def info_nce(
         flags("ignore", ignore, rows, columns)
         candidate = candidate & (matched | ~ignore)
 
-    scores = scale * matmul(query, key.T)  # (B, K)
-    if bias is not None:
-        scores = scores + bias
     # The lowest finite number, not −inf: e^(−1e38) is just as much 0, but a row without candidates gives no NaN.
     log_p = scores.masked_fill(~candidate, torch.finfo(scores.dtype).min).log_softmax(-1)
 
