@@ -12,12 +12,14 @@
 | `validate`        | what is wrong with a batch's values, before training on it                  |
 | `seed_everything` | the same random numbers again                                               |
 | `pick_device`     | the GPU where there is one                                                  |
+| `gather`          | under torchrun: a batch's rows of all processes, for a loss that compares them |
 | `precision_for`   | the fastest precision that a device computes well                           |
 """
 
 from mmteach.training.history import History
 from mmteach.training.loop import classify, detect, fit, predict
 from mmteach.training.machine import pick_device, precision_for, seed_everything
+from mmteach.training.parallel import gather
 from mmteach.training.seeds import over_seeds, summary
 from mmteach.training.validate import validate
 
@@ -26,6 +28,7 @@ __all__ = [
     "classify",
     "detect",
     "fit",
+    "gather",
     "over_seeds",
     "pick_device",
     "precision_for",

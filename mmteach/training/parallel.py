@@ -4,8 +4,8 @@ With one process every function here does nothing. With N, a step gives the grad
 
     g = Σ_r (n_r / n) g_r,      n_r examples on process r, n = Σ n_r
 
-which is what one process would have computed, up to rounding. (A contrastive loss compares examples with each other and
-needs all of a batch's embeddings; see `mmteach.alignment`.)
+which is what one process would have computed, up to rounding. A contrastive loss compares examples with each other and needs
+all of a batch's embeddings: `gather` brings them together, and hands each process the gradient of its own.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ def start(model: nn.Module) -> None:
             dist.broadcast(tensor, src=0)
 
 
+def stop() -> None:
+    """Leave the other processes, at the end of a program; without it PyTorch warns."""
+    if _active():
+        dist.destroy_process_group()
+
+
 def is_first() -> bool:
     """Whether this process is the one that shows progress and writes files."""
     return not _active() or dist.get_rank() == 0
@@ -43,13 +49,55 @@ def share(rows: Tensor) -> tuple[Tensor, float]:
 
     A last batch with fewer rows than processes is computed by all of them, each with weight 1/N.
     """
+    global _shared
+    _shared = None
     if not _active():
         return rows, 1.0
     processes = dist.get_world_size()
     if len(rows) < processes:
         return rows, 1 / processes
+    _shared = len(rows)
     mine = rows[dist.get_rank() :: processes]
     return mine, len(mine) / len(rows)
+
+
+_shared: int | None = None  # the examples of the batch that is being shared; None: every process has all of it
+
+
+def gather(x: Tensor) -> Tensor:
+    """The rows of all processes in the order of the whole batch, for a loss that compares examples with each other.
+
+    x: this process's rows, as `share` drew them (n_r, …) → (n, …);  with one process, and in validation: x itself
+
+    Every process then computes the loss of the whole batch. What goes back through here is the gradient of this process's
+    rows times n / n_r, since `fit` multiplies by n_r / n before it adds the processes' gradients. What is the same on all
+    processes, such as a temperature, has the whole gradient on each, and the weights n_r / n add up to 1. Where augmentation
+    makes several views of an example, gather each view for itself.
+    Raises ValueError where x has not the rows of this process's share.
+    """
+    if not _active() or _shared is None or not torch.is_grad_enabled():
+        return x
+    mine = len(range(dist.get_rank(), _shared, dist.get_world_size()))
+    if len(x) != mine:
+        raise ValueError(
+            f"gather needs the {mine} rows of this process's share of {_shared}, got {len(x)}: gather views apart"
+        )
+    return _Gather.apply(x, _shared)
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, total: int) -> Tensor:
+        ctx.own, ctx.weight = slice(dist.get_rank(), None, dist.get_world_size()), len(x) / total
+        # Sizes differ by one at most, and a collective call wants them alike: every process fills its rows of zeros.
+        whole = x.new_zeros(total, *x.shape[1:])
+        whole[ctx.own] = x
+        dist.all_reduce(whole)
+        return whole
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient[ctx.own] / ctx.weight, None
 
 
 def average_gradients(model: nn.Module, weight: float) -> None:

@@ -1,14 +1,17 @@
 """The training loop: what it promises about weights, seeds, checkpoints, stopping and bad input."""
 
+import signal
 import subprocess
 import sys
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
+from mmteach.alignment import clip_loss
 from mmteach.data.batch import Batch, Splits
-from mmteach.training import classify, detect, fit, over_seeds, pick_device, precision_for, predict, summary
+from mmteach.training import classify, detect, fit, gather, over_seeds, pick_device, precision_for, predict, summary
 from mmteach.training import loop as training_loop
 
 
@@ -517,3 +520,94 @@ def test_two_processes_reach_the_weights_of_one(tmp_path, request):
     model.layers[2].p = 0.0
     fit(model, data(101), loss=classify(), epochs=2, batch_size=20, lr=0.01, precision="fp32")
     torch.testing.assert_close(torch.load(tmp_path / "weights.pt"), weights(model), rtol=1e-4, atol=1e-5)
+
+
+CONTRASTIVE = """
+import sys, torch
+sys.path.insert(0, {tests!r})
+from test_training import Pair, contrast, fit, pairs, weights
+from mmteach.training import parallel
+model = Pair()
+fit(model, pairs(), pairs(9), loss=contrast, epochs=2, batch_size=7, lr=0.01, precision="fp32", progress=False)
+if parallel.is_first():
+    torch.save(weights(model), sys.argv[1])
+parallel.stop()
+"""
+
+
+class Pair(nn.Module):
+    """Two linear encoders into one space, with a learned temperature."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.image, self.text = nn.Linear(5, 4), nn.Linear(6, 4)
+        self.scale = nn.Parameter(torch.tensor(5.0))
+
+    def forward(self, inputs, masks=None, present=None):
+        return [F.normalize(part(inputs[m]), dim=1) for m, part in (("image", self.image), ("text", self.text))]
+
+
+def pairs(n=31):
+    generator = torch.Generator().manual_seed(4)
+    inputs = {m: torch.randn(n, width, generator=generator) for m, width in (("image", 5), ("text", 6))}
+    return Batch(inputs, {"row": torch.arange(n)})
+
+
+def contrast(model, batch):
+    image, text = (gather(z) for z in model(batch.inputs))
+    if torch.is_grad_enabled() and len(gather(batch.targets["row"])) != len(image):
+        raise AssertionError("targets are gathered as embeddings are")
+    return clip_loss(image, text, model.scale)
+
+
+@pytest.mark.full
+def test_a_contrastive_loss_on_two_processes_has_the_gradient_of_one(tmp_path, request):
+    """Batches of 7 split 4 and 3, the last of an epoch has 3 of 31: the shares differ."""
+    script = tmp_path / "train.py"
+    script.write_text(CONTRASTIVE.format(tests=str(request.path.parent)))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*command, script, tmp_path / "weights.pt"], check=True, timeout=240)
+    model, alone = Pair(), Pair()
+    settings = dict(epochs=2, batch_size=7, lr=0.01, precision="fp32", progress=False)
+    fit(model, pairs(), loss=contrast, **settings)
+    torch.testing.assert_close(torch.load(tmp_path / "weights.pt"), weights(model), rtol=1e-4, atol=1e-5)
+    # Batches of half the size, which is what processes that do not gather would compare, end elsewhere.
+    fit(alone, pairs(), loss=contrast, **{**settings, "batch_size": 4})
+    assert (weights(alone) - weights(model)).abs().max() > 1e-3
+
+
+def test_with_one_process_gathering_changes_nothing():
+    x = torch.randn(3, 2, requires_grad=True)
+    assert gather(x) is x
+
+
+KILLED = """
+import os, signal, sys, torch
+sys.path.insert(0, {tests!r})
+from test_training import Net, classify, data, fit, training_loop
+where, real = sys.argv[1], training_loop.parallel.share
+calls = 0
+def share(rows):
+    global calls
+    calls += 1
+    if calls == 20:  # in the middle of the third epoch
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(rows)
+training_loop.parallel.share = share
+fit(Net(), data(), loss=classify(), epochs=4, lr=0.01, schedule="cosine", checkpoint=where, progress=False)
+"""
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_a_process_that_was_killed_goes_on_to_the_same_weights(tmp_path, request):
+    where = tmp_path / "run.pt"
+    code = KILLED.format(tests=str(request.path.parent))
+    killed = subprocess.run([sys.executable, "-c", code, where], timeout=240)
+    assert killed.returncode == -signal.SIGKILL and where.exists()
+    settings = dict(loss=classify(), epochs=4, lr=0.01, schedule="cosine", progress=False)
+    whole, resumed = Net(), Net(seed=99)
+    fit(whole, data(), **settings)
+    history = fit(resumed, data(), checkpoint=where, resume=True, **settings)
+    assert len(history) == 4 and torch.equal(weights(resumed), weights(whole))
