@@ -53,5 +53,5 @@ book: $(READY) ## the course as a web site, in book/_build/html
 colab: ## every notebook as Colab would run it: its Python, its package versions (only the check: make colab ARGS=--dry-run)
 	@python3 tools/colab.py $(ARGS)
 
-bench: $(READY) ## what it costs to import the library and to start a kernel
-	$(BIN)/python benchmarks/startup.py $(ARGS)
+bench: $(READY) ## every benchmark, into benchmarks/ (some: make bench ARGS="methods training"); leave the machine alone meanwhile
+	$(BIN)/mmteach bench $(ARGS)

@@ -1,4 +1,4 @@
-"""The command line: `mmteach lab, run, doctor, data, build, verify, train, grade`.
+"""The command line: `mmteach lab, run, doctor, data, build, verify, train, grade, bench`.
 
 Exit codes: 0 good; 1 it ran and found a failure (a cell, a claim, something stale, a damaged file); 2 unusable input or
 arguments; 130 interrupted. What went wrong is one clear line on stderr; MMTEACH_DEBUG=1 shows the traceback as well.
@@ -15,6 +15,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmteach.bench import SUITES
 from mmteach.claims import SCALES
 
 CHAPTERS = "by number or by the beginning of a name: 00, 3, 03_fusion (default: all)"
@@ -173,6 +174,19 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--scale", choices=SCALES, help="how much to compute (default: MMTEACH_SCALE, or what there is)")
     train.set_defaults(call=_train)
     _grade_parser(commands)
+
+    bench = commands.add_parser(
+        "bench",
+        help="measure what things cost, beside their rivals",
+        description="Measure suites in one run each: "
+        + ", ".join(SUITES)
+        + ". Each prints its tables and writes them to "
+        "benchmarks/SUITE.md and SUITE.json of the course. At scale smoke nothing is written unless --out says where.",
+    )
+    bench.add_argument("suites", nargs="*", metavar="SUITE", help=f"{', '.join(SUITES)} (default: all)")
+    bench.add_argument("--json", type=Path, metavar="F", help="write the tables of all suites to this file as well")
+    bench.add_argument("--out", type=Path, metavar="DIR", help="write here instead of to benchmarks: for a trial")
+    bench.set_defaults(call=_bench)
     return parser
 
 
@@ -305,6 +319,7 @@ def _verify(args: argparse.Namespace) -> int:
 def _train(args: argparse.Namespace) -> int:
     from mmteach import recipes
     from mmteach.claims import seeds
+    from mmteach.training import parallel
 
     if not args.name:
         column = 2 + max(len(one.name) for one in recipes.recipes())
@@ -317,7 +332,18 @@ def _train(args: argparse.Namespace) -> int:
     if args.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
     recipes.make(args.name, seeds(args.seeds), args.out, args.resume)
+    parallel.stop()
     return 0
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from mmteach import bench
+    from mmteach.claims import scale
+    from mmteach.course import paths
+
+    # Seconds at smoke scale prove nothing: they must not take the place of what was measured.
+    folder = args.out or (None if scale() == "smoke" else paths.find_course().root / "benchmarks")
+    return bench.run(args.suites, folder, args.json)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The command line answers in one clear line, with the exit code that says what kind of answer it is."""
 
+import json
 import os
 import subprocess
 import sys
@@ -16,11 +17,11 @@ from mmteach.data.store import DataError
 def test_without_a_command_the_help_is_printed(capsys):
     assert main([]) == 0
     shown = capsys.readouterr().out
-    for word in ("lab", "run", "doctor", "data", "build", "verify", "train", "MMTEACH_SCALE"):
+    for word in ("lab", "run", "doctor", "data", "build", "verify", "train", "bench", "MMTEACH_SCALE"):
         assert word in shown
 
 
-@pytest.mark.parametrize("name", ["lab", "run", "doctor", "data", "check", "build", "verify", "train"])
+@pytest.mark.parametrize("name", ["lab", "run", "doctor", "data", "check", "build", "verify", "train", "bench"])
 def test_every_command_explains_itself(name, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([name, "--help"])
@@ -44,6 +45,24 @@ def test_arguments_that_make_no_sense_are_refused_with_exit_code_2(arguments, ca
         main(arguments)
     assert stopped.value.code == 2
     assert "error: " in capsys.readouterr().err
+
+
+def test_a_launcher_may_ask_for_the_module():
+    done = subprocess.run([sys.executable, "-m", "mmteach", "--version"], check=True, capture_output=True, text=True)
+    assert done.stdout == f"mmteach {mmteach.__version__}\n"
+
+
+@pytest.mark.full
+def test_two_processes_make_a_table_once(tmp_path):
+    """As `torchrun --nproc-per-node 2 -m mmteach train …` does."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    train = ["mmteach", "train", "relations", "--seeds", "1", "--scale", "smoke", "--out", str(tmp_path / "table.json")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MMTEACH_PROGRESS": "off"}
+    done = subprocess.run([*launcher, *train], env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("relations: seed 0") == 1 and "destroy_process_group" not in done.stderr
+    rows = json.loads((tmp_path / "table.json").read_text())["rows"]
+    assert [row["model"] for row in rows] == ["relation network", "MLP"]
 
 
 def test_version(capsys):

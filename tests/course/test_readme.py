@@ -18,7 +18,7 @@ PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "book").glob("*.md"))
 TEXT = {path: path.read_text(encoding="utf-8") for path in PAGES}
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z-]+):.*##", MAKEFILE, re.MULTILINE))
-COMMANDS = {"lab", "run", "build"}  # the targets of make that hand ARGS on to mmteach
+COMMANDS = {"lab", "run", "build", "bench"}  # the targets of make that hand ARGS on to mmteach
 VARIABLE = re.compile(r"MMTEACH_[A-Z0-9_]*[A-Z0-9]")
 HOSTS = {"github.com", "docs.astral.sh"}  # where a reader is sent; packages come from where their tools look
 
