@@ -257,6 +257,9 @@ claim("cross-modal.cold-start", margins["warm"]["t2i R@1"] - margins["cold"]["t2
       says="VSE++: recall at 1 after 120 steps with all negatives first, above a cold start")  # fmt: skip
 
 # %% [markdown]
+# A loss on its plateau does not mean that nothing was learned: from the cold start all cosines are nearly equal, and their order still finds far more than chance.
+# Look at the metric as well as at the loss.
+#
 # ## 5 · A choice among many: InfoNCE and CLIP
 #
 # Turn ranking into *classification*: given picture $i$, which of the batch's $N$ texts is its own? With the softmax over the scores
