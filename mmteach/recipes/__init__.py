@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RESULTS = Path(__file__).parent / "results"
-CHAPTERS = ("background", "fusion", "crossmodal", "multitask", "applications")
+CHAPTERS = ("background", "fusion", "crossmodal", "multitask", "applications", "outlook")
 
 
 @dataclass(frozen=True)

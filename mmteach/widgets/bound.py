@@ -50,7 +50,7 @@ def sound_view(
     by_sound, by_spelling = (", ".join(names[i] for i in row[:3]) for row in where.tolist())
     return picture_grid(
         pictures[where.flatten()], captions, columns=k, inch=1.25,
-        title=f"“{word}”: found by its sound (above) and by its spelling (below), with the cosine",
+        title=f"“{word}”: found by its sound (above) and by its spelling (below)",
         alt=f"Pictures found for “{word}”. By its sound: {by_sound}. By its spelling: {by_spelling}.",
     )  # fmt: skip
 
