@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +66,7 @@ def word_by_word(fluent: Batch, number: int, seed: int) -> Batch:
     text = nn.utils.rnn.pad_sequence([torch.tensor(digits) + 1 for digits in said], batch_first=True)
     width = max(text.shape[1], fluent.targets["text"].shape[1])
     targets = [F.pad(t, (0, width - t.shape[1])) for t in (fluent.targets["text"], text)]
-    info = {
+    info: dict[str, Sequence] = {
         "transcript": [*fluent.info["transcript"], *("".join(map(str, digits)) for digits in said)],
         "voice": [*fluent.info["voice"], *(f"{accent}+{speaker}" for accent, speaker, *_ in voices)],
         "waveform": [*fluent.info["waveform"], *sounds],

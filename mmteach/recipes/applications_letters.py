@@ -53,7 +53,7 @@ from mmteach.training import seed_everything
 
 TEXTS, VOICE_EPOCHS, PERSON_EPOCHS = 2200, 3, 5
 ROUNDS = 4  # different orders of the prompts in an epoch
-ROWS = {"longest": 800, "between": (LETTERS.index(" "),)}  # the longest prompts last 8 s
+in_rows = partial(rows_of, longest=800, between=(LETTERS.index(" "),))  # the longest prompts last 8 s
 ACCENTS = ("en-us", "en-us-nyc")
 # The person is one, her telephone is one: what is varied is mostly her pace.
 slightly = partial(
@@ -192,7 +192,7 @@ def letter_recogniser() -> CTCRecogniser:
 
 def said_by_voices(seed: int) -> Batch:
     """Made-up texts said by eSpeak, in rows."""
-    return rows_of(spelt(made_up(pick(smoke=40, laptop=TEXTS), seed), seed), seed=seed, **ROWS)
+    return in_rows(spelt(made_up(pick(smoke=40, laptop=TEXTS), seed), seed), seed=seed)
 
 
 def hear_voices(said: Batch, seed: int, longer: int = 1) -> CTCRecogniser:
@@ -207,7 +207,7 @@ def hear_person(model: CTCRecogniser, seed: int, epochs: int, said: Batch | None
     """The same recogniser after so many epochs of the training prompts, some of what voices said among them; returns it."""
     few = pick(smoke=True, laptop=False)
     train = prompts().train
-    rows = rows_of(train[:40] if few else train, 1 if few else ROUNDS, seed, **ROWS)
+    rows = in_rows(train[:40] if few else train, 1 if few else ROUNDS, seed)
     rows = together(rows, said[: len(rows) // 4]) if said is not None else rows
     learn(model, rows, epochs=1 if few else epochs, batch_size=3, seed=seed, augment=slightly)
     return model
