@@ -32,7 +32,7 @@
 # | 06 Applications | three systems that you use on input of your own |
 # | 07 Outlook | where the field goes, each trend as a measurement |
 #
-# Each has its notebook beside this one as it is finished; so far there are **01** to **06**, of which 06 is still growing.
+# Each has its notebook beside this one, and exercises of its own in the folder `exercises`.
 #
 # ## How a notebook runs
 #
