@@ -518,6 +518,8 @@ def _labels_cases(seed: int) -> list[Case]:
             y[order[0]] = 0
             y[order[some:]] = -1
             inputs[f"y_{name}"] = y
+        if part == "values" and torch.equal(inputs["y_left"], inputs["y_right"]):
+            inputs["y_right"] = (inputs["y_left"] + 1) % 3  # exchanged labels must show
         return Case(part, inputs, what)
 
     everything = draw.whole(5, 7)
