@@ -15,7 +15,7 @@
 #
 # **You need** chapters 00 and 03, gradients and inner products, and the idea of a confidence interval.
 #
-# **Time** 75 minutes to read; two to three minutes to run on a laptop with two cores.
+# **Time** 75 minutes to read; a minute or two to run on a laptop with two cores.
 
 # %%
 import torch
@@ -718,8 +718,8 @@ pareto_view(fronts, "16 channels", 0.5, others=methods)
 # **What to see.** In the middle a task can be favoured at a fair price. At the ends the other one is starved, and the price is
 # steep: the favoured task gains next to nothing and the other one loses points. The dashed lines are what the same trunk reaches with one task alone; how far
 # the front stays away from the corner where they cross is what sharing costs. The narrow trunk pays for sharing; for the wide one the interval of the
-# cost holds 0. And section 6’s methods, all fifteen, lie in a heap in the middle of the wide trunk’s front: none of them is off the curve that plain
-# weights draw.
+# cost holds 0. And section 6’s methods, all fifteen, lie in a heap about the middle of the wide trunk’s front, no farther from the curve that plain
+# weights draw than one seed lies from the next.
 #
 # ## 8 · Few labels: when sharing pays, and when it hurts
 #
