@@ -484,7 +484,7 @@ figures.picture_grid(
 where_to_fuse()
 
 # %% [markdown]
-# | | what it can learn | what it asks for |
+# | fusion | what it can learn | what it asks for |
 # |---|---|---|
 # | early | any interaction, down to the pixel and the moment | inputs that fit together step by step; much data |
 # | intermediate | interactions of *features* | encoders; the choice of a fusion |
