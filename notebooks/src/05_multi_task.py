@@ -919,7 +919,7 @@ for ax, labels in zip(axes, ("all", "few")):
     ax.axhline(largest, color=figures.COLOURS["chance"], ls="--", lw=1, label="most frequent group")
     ax.set(title=f"{labels} labels")
 axes[0].set_ylabel("test accuracy")
-axes[0].legend(loc="upper left", bbox_to_anchor=(2.1, 1))
+axes[1].legend(loc="upper right")
 means = both_tasks.groupby("model", sort=False)[list(course.SENSES)].mean()
 figures.describe(
     fig, "Test accuracy of the picture’s and the word’s group, a dot a seed, bars are 95 % intervals of the mean: "
