@@ -74,7 +74,8 @@ def a_step(name: str, precision: str = "fp32", compiled: bool = False, steps: in
     for p in model.parameters():
         if p.ndim == 4:
             p.data = p.data.to(memory_format=torch.channels_last)
-    if compiled:  # where there is no GPU the compiler's set-up warns that it found none: nothing a reader could do about
+    if compiled:
+        # Where there is no GPU the compiler's set-up warns that it found none: nothing a reader could do about.
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     run = torch.compile(model) if compiled else model
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
