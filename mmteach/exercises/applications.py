@@ -19,15 +19,22 @@ def _precision_cases(seed: int) -> list[Case]:
     draw = Draw(seed)
 
     def case(part: str, counts: Sequence[int], pictures: int, what: str = "") -> Case:
-        scores = torch.stack([draw.permutation(pictures) for _ in counts]).float() + draw.uniform(
-            len(counts), pictures, low=0.1, high=0.9
-        )
-        relevant = torch.zeros(len(counts), pictures, dtype=torch.bool)
-        for row, some, count in zip(scores, relevant, counts):
-            ranked = row.argsort(descending=True)
-            # Never the first, so that nothing is perfect; the rest anywhere.
-            some[ranked[1 + draw.permutation(pictures - 1)[:count]]] = True
-        return Case(part, {"scores": scores / 3 - 2, "relevant": relevant}, what)
+        while True:
+            scores = torch.stack([draw.permutation(pictures) for _ in counts]).float() + draw.uniform(
+                len(counts), pictures, low=0.1, high=0.9
+            )
+            relevant = torch.zeros(len(counts), pictures, dtype=torch.bool)
+            for row, some, count in zip(scores, relevant, counts):
+                ranked = row.argsort(descending=True)
+                # Never the first, so that nothing is perfect; the rest anywhere.
+                some[ranked[1 + draw.permutation(pictures - 1)[:count]]] = True
+            # The first right pictures alone must not sum to what all of them do.
+            right = relevant.gather(1, scores.argsort(1, descending=True)).double()
+            ranks = torch.arange(1, pictures + 1)
+            average = ((right.cumsum(1) / ranks * right).sum(1) / right.sum(1)).nan_to_num()
+            first = right.amax(1) / (right.argmax(1) + 1)
+            if abs((average - first).sum()) > 0.01:
+                return Case(part, {"scores": scores / 3 - 2, "relevant": relevant}, what)
 
     return [
         case("values", (2, 5, 3), 12),

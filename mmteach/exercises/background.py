@@ -37,7 +37,7 @@ LOST = Task(
     prompt=r"""
 Four small worlds. In each, $x_1$ and $x_2$ are what two sensors report and $y$ is what you want to know.
 
-| world | sensors | $y$ |
+| world | sensors | answer $y$ |
 |---|---|---|
 | `or` | two fair coins, 0 or 1 | 1 if at least one of them is 1 |
 | `sum` | two fair coins, 0 or 1 | $x_1 + x_2$ |
@@ -467,7 +467,7 @@ SENSORS_TASK = Task(
 A robot must tell whether a door is open ($y = +1$) or shut ($y = -1$); both are equally likely. Sensor $m$ reports $x_m = y + \sigma_m \varepsilon_m$ with
 $\varepsilon_m \sim \mathcal N(0, 1)$. You have **10 coins**:
 
-| sensor | price | $\sigma$ | note |
+| sensor | price | noise $\sigma$ | note |
 |---|---|---|---|
 | camera | 6 | 0.8 | |
 | lidar | 9 | 0.7 | |

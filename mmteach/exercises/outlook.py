@@ -120,7 +120,7 @@ WORLDS_TASK = Task(
     prompt=r"""
 Three fair coins $x_1, x_2, x_3$, each 0 or 1, and an answer $y$ that they decide:
 
-| world | $y$ |
+| world | answer $y$ |
 |---|---|
 | parity | 1 where the number of ones is odd |
 | all | 1 where all three of them are 1 |

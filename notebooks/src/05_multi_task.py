@@ -471,7 +471,7 @@ claim("multitask.sum-hurts", hurt["sum"], at_least=0.1, says="The plain sum: sha
 # %% [markdown]
 # The library has more of them. In one line each, with $K = G G^\top$ the table of inner products:
 #
-# | method | $d$ | paper |
+# | method | direction $d$ | paper |
 # |---|---|---|
 # | IMTL-G | $\sum_k \alpha_k g_k$ with the same projection $d\cdot g_k / \lVert g_k\rVert$ for every task | Liu et al. 2021 |
 # | ConFIG | the same cosine with every $g_k$ | Liu, Chu & Thuerey 2025 |

@@ -70,7 +70,7 @@ def test_a_chapter_runs_in_jupyterlab_and_its_widgets_answer(path, server, guard
     notebook = Notebook(page, server.format(path.name))
     assert notebook.run(seconds=240) == []
     widgets = notebook.widgets()
-    source = "".join(cell.source for cell in read(path).cells if cell.cell_type == "code")
+    source = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "code")
     assert len(widgets) == len(MADE.findall(source))  # none was overlooked, whatever its cell looks like
     for widget in widgets:
         try_out(widget)
