@@ -68,7 +68,7 @@ def sound_finder(
     """A box for a word, a choice of voice and of how many; below them the word to play, and `sound_view`, drawn anew.
 
     voices: the speakers to choose from;  start: what is searched for first;  rate: samples a second of the waveform
-    Returns a widget. Tab moves between the controls, Enter searches, the arrow keys turn the others.
+    Returns a widget. Tab moves between the controls, Enter searches, Space opens a list for the arrow keys.
     """
     import ipywidgets as w
     from IPython.display import Audio, display
