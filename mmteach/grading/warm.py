@@ -24,6 +24,7 @@ MODULES = (
     "pandas",
     "mmteach.data",
     "mmteach.figures",
+    "torch._dynamo",  # the first optimiser of a notebook imports it, which takes longer than everything else a kernel waits for
 )
 
 
