@@ -146,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="write what a class is given: exercises, and a wheel without solutions",
     )
+    how.add_argument("--otter", type=Path, metavar="DIR", help="write the exercises' tests for otter-grader")
     build.add_argument("--seed", type=int, default=0, metavar="N", help="with --handout: the seed of its stored inputs")
     build.set_defaults(call=_build)
 
@@ -305,6 +306,10 @@ def _build(args: argparse.Namespace) -> int:
         from mmteach.course import handout
 
         return handout.handout(course, args.chapters, args.handout, args.seed)
+    if args.otter:
+        from mmteach.course import otter
+
+        return otter.write(course, args.chapters, args.otter)
     if args.check:
         return build.check(course, args.chapters)
     return build.build(course, args.chapters, args.force)

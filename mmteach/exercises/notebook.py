@@ -3,6 +3,7 @@
 | name       | what it does                                                                            |
 |------------|-------------------------------------------------------------------------------------------|
 | `check`    | run an answer on fresh inputs, print how it did, keep it in the progress; returns its points |
+| `earns`    | whether an answer earns one part of a task's points: what otter-grader asks                |
 | `verdict`  | the same without printing or keeping anything                                            |
 | `sentence` | what `check` prints                                                                      |
 """
@@ -45,6 +46,22 @@ def check(name: str, answer: Any) -> int:
             display(shown)
     progress.keep(task, found)
     return found.points
+
+
+def earns(name: str, part: str, answer: Any) -> bool:
+    """Whether an answer earns that part of the task; where it does not, prints the first thing that is wrong.
+
+    Raises ValueError where no task has that name, or the task no such part.
+    """
+    from mmteach.exercises import find
+
+    task = find(name)
+    if part not in task.parts:
+        raise ValueError(f"{name} has no part {part!r}; there are {', '.join(task.parts)}")
+    found, _, _ = verdict(task, answer)
+    if not found.parts[part]:
+        print(sentence(task, found))
+    return found.parts[part]
 
 
 def verdict(task: Task, answer: Any, seed: int | None = None) -> tuple[Verdict, list[Expectation], list[Observed]]:
