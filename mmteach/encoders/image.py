@@ -57,7 +57,8 @@ class ImageCNN(nn.Module):
         layers: list[nn.Module] = []
         side, width = image_size, in_channels
         for out in channels:
-            layers += [nn.Conv2d(width, out, kernel, padding=padding), nn.ReLU(), nn.MaxPool2d(2)]
+            # The pool first: the largest of four rectified numbers is the largest of them rectified, at a quarter of the work.
+            layers += [nn.Conv2d(width, out, kernel, padding=padding), nn.MaxPool2d(2), nn.ReLU()]
             side, width = (side - (kernel - 1 if padding == "valid" else 0)) // 2, out
             if side < 1:
                 raise ValueError(

@@ -224,6 +224,20 @@ def test_the_image_cnn_is_convolution_relu_pool_flattened():
     assert (encoder.side, encoder.token_dim, encoder.dim) == (4, 6, 96)
 
 
+def test_pooling_before_rectifying_changes_no_number_and_no_gradient():
+    encoder = ImageCNN(22, (4, 6))
+    written = copy.deepcopy(encoder)
+    layers = list(written.layers)
+    written.layers = nn.Sequential(*(layers[3 * i + j] for i in range(2) for j in (0, 2, 1)))  # as the equation has it
+    images = torch.randn(8, 3, 22, 22)
+    images[:, :, :10] = 0  # where many numbers are equal
+    for one in (encoder, written):
+        one(images).square().sum().backward()
+    assert torch.equal(encoder(images), written(images))
+    for name in ("layers.0.weight", "layers.0.bias", "layers.3.weight", "layers.3.bias"):
+        assert torch.equal(encoder.get_parameter(name).grad, written.get_parameter(name).grad)
+
+
 @pytest.mark.parametrize(("size", "side"), [(224, 26), (64, 6), (48, 4), (22, 1)])
 def test_what_the_pools_of_the_classic_cnn_leave(size, side):
     with torch.device("meta"):

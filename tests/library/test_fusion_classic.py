@@ -40,7 +40,7 @@ def test_its_layers_and_training_settings_are_the_classic_ones():
         (64, 128, (3, 3), "valid"),
         (128, 256, (3, 3), "valid"),
     ]
-    assert [type(layer).__name__ for layer in model.image.layers] == ["Conv2d", "ReLU", "MaxPool2d"] * 3
+    assert [type(layer).__name__ for layer in model.image.layers] == ["Conv2d", "MaxPool2d", "ReLU"] * 3
     assert model.text.embedding.weight.shape == (10_000, 64) and model.text.lstm.hidden_size == 64
     assert [type(layer).__name__ for layer in model.head] == ["Linear", "ReLU", "Linear", "ReLU", "Linear"]
     assert [layer.out_features for layer in model.head[::2]] == [128, 64, 1]
