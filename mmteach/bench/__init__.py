@@ -10,6 +10,7 @@
 | `notebooks`     | suite: imports and kernels (`startup`), then every chapter                           |
 | `grading`       | suite: a class, against nbgrader                                                    |
 | `gpu`           | suite: a dual encoder of transformers, where there is a GPU                          |
+| `goals`         | what is asked of the suites, and what they reached                                   |
 
 A suite is a module with `tables() → list[Table]`; its sizes follow MMTEACH_SCALE, and at smoke each runs in seconds.
 Both sides of a comparison take turns within one run, so that whatever else the machine does meets both alike.
@@ -22,7 +23,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmteach.bench import report
+from mmteach.bench import goals, report
 
 SUITES = ("classic", "methods", "training", "notebooks", "grading", "gpu")
 
@@ -30,7 +31,7 @@ SUITES = ("classic", "methods", "training", "notebooks", "grading", "gpu")
 def run(asked: Sequence[str], folder: Path | None = None, json_file: Path | None = None) -> int:
     """Run the asked suites (all for []), print their tables and write them; returns the exit code.
 
-    folder:    where SUITE.md and SUITE.json go; None writes neither
+    folder:    where SUITE.md and SUITE.json go, and goals.md, which sums up what is there; None writes nothing
     json_file: all suites in one file
     A file is written as soon as its suite is done, so that what was measured stays where a later one is interrupted.
     Raises ValueError for a suite that there is none of, or a folder that is not there.
@@ -53,6 +54,7 @@ def run(asked: Sequence[str], folder: Path | None = None, json_file: Path | None
         if folder:
             write_whole(folder / f"{name}.md", text)
             write_whole(folder / f"{name}.json", json.dumps(results[name], indent=1, ensure_ascii=False) + "\n")
+            write_whole(folder / "goals.md", goals.page(folder))
         if json_file:
             write_whole(json_file, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     return 0

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmteach import bench
-from mmteach.bench import classic, gpu, grading, measure, methods, notebooks, report, startup, training
+from mmteach.bench import classic, goals, gpu, grading, measure, methods, notebooks, report, startup, training
 from mmteach.cli import main
 from mmteach.course.paths import find_course
 
@@ -151,13 +151,35 @@ def test_the_command_writes_pages_and_data_and_nothing_at_smoke_scale_by_itself(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert main(["bench", "gpu", "--out", str(tmp_path), "--json", str(tmp_path / "all.json")]) == 0
     assert "# Benchmark: gpu" in capsys.readouterr().out
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["all.json", "gpu.json", "gpu.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["all.json", "goals.md", "gpu.json", "gpu.md"]
+    assert "| mmteach bench gpu | ≥ 45 | – | not measured |" in (tmp_path / "goals.md").read_text()
     made = json.loads((tmp_path / "gpu.json").read_text())["made"]
     assert made["command"] == "mmteach bench gpu at scale smoke" and "torch" in made["versions"]
     page = find_course().root / "benchmarks" / "gpu.md"
     before = page.read_bytes() if page.exists() else None
     assert main(["bench", "gpu"]) == 0
     assert (page.read_bytes() if page.exists() else None) == before
+
+
+def test_goals_are_held_against_the_worst_figure_of_the_last_run(tmp_path):
+    def kept(suite, title, *rows):
+        table = {"title": title, "says": "", "rows": rows}
+        (tmp_path / f"{suite}.json").write_text(json.dumps({"made": {"date": "2026-01-02"}, "tables": [table]}))
+
+    kept(
+        "classic",
+        "A training step at 64 × 64",
+        {"who": "mmteach", "precision": "bf16", "times ours": 1.0},
+        {"who": "keras on torch", "precision": "bf16", "times ours": 3.5},
+        {"who": "keras on jax", "precision": "bf16", "times ours": 2.5},
+        {"who": "keras on torch", "precision": "fp32", "times ours": 1.25, "times ours in bf16": 3.25},
+    )
+    kept("methods", "Losses", {"rival": "a", "rival / ours": 0.95}, {"rival": "none known"})
+    page = goals.page(tmp_path)
+    assert "| ≥ 3 | 2.5 | no | 2026-01-02 |" in page and "| ≥ 1 | 1.25 | yes | 2026-01-02 |" in page
+    assert "| losses: rival / ours, the slowest | mmteach bench methods | ≥ 0.9 | 0.95 | yes |" in page
+    assert "| fusions: rival / ours, the slowest | mmteach bench methods | ≥ 0.9 | – | not measured |" in page
+    assert page.count("not measured") == len(goals.GOALS) - 4
 
 
 @pytest.mark.parametrize(("words", "said"), [
