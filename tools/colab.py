@@ -2,7 +2,8 @@
 
 1. An environment in .colab with the packages that Colab's list (tests/colab/) has of those that mmteach needs.
 2. What installing mmteach would do there: a package that Colab has must stay as it is, or its runtime would restart.
-3. mmteach is installed; every notebook runs under nbval at smoke scale, and the widgets' tests with ipywidgets 7.
+3. mmteach is installed; every notebook (chapters, exercises, solutions) runs under nbval at smoke scale, and the widgets'
+   tests with ipywidgets 7.
 
     python3 tools/colab.py            # all of it
     python3 tools/colab.py --dry-run  # 1 and 2 only
@@ -124,12 +125,16 @@ def main() -> int:
         pip("install", ".")
         pip("install", *CHECKING, "-c", str(constraints))
     env = {"OMP_NUM_THREADS": "1", **os.environ, "MMTEACH_SCALE": "smoke", "MMTEACH_LEARNER": os.devnull}
-    notebooks = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
-    widgets = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests" / "library").glob("test_widgets_*.py"))]
+    notebooks = [f"{folder}/[0-9][0-9]_*.ipynb" for folder in ("notebooks", "exercises", "solutions")]
+    tried = [
+        str(p.relative_to(ROOT))
+        for of in (*notebooks, "tests/library/test_widgets_*.py")
+        for p in sorted(ROOT.glob(of))
+    ]
     pytest = [here, "-m", "pytest", "-n", "2", "--dist", "loadfile", "-q", "-p", "no:cacheprovider"]
     # Smoke scale has other figures than the stored ones, which are a laptop's: a cell must run, and is not compared.
     lax = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "300"]
-    return subprocess.run([*pytest, *lax, *notebooks, *widgets], cwd=ROOT, env=env).returncode
+    return subprocess.run([*pytest, *lax, *tried], cwd=ROOT, env=env).returncode
 
 
 if __name__ == "__main__":
