@@ -701,5 +701,128 @@ which word.""",
     blocks=("mmteach.generation.decoding",),
 )
 
+# ---- cross_modal.bleu -------------------------------------------------------------------------------------------------
 
-TASKS = (RECALL, CCA, CLIP, SIGLIP, LEVELS_TASK, COPIES, BATCH_TASK, TEACHER, BEAM)
+WORDS = [
+    "red",
+    "blue",
+    "green",
+    "small",
+    "large",
+    "circle",
+    "square",
+    "star",
+    "ring",
+    "line",
+    "above",
+    "below",
+    "left",
+    "right",
+    "near",
+    "inside",
+    "between",
+    "behind",
+    "under",
+    "bright",
+    "dark",
+]
+
+
+def _bleu_cases(seed: int) -> list[Case]:
+    draw = Draw(seed)
+
+    def sentence(length: int) -> list[str]:
+        return [WORDS[i] for i in draw.permutation(len(WORDS))[:length].tolist()]
+
+    def exchanged(words: list[str], at: int, others: list[str]) -> list[str]:
+        """With a word at one place that stands in another sentence, and not in this one."""
+        return [*words[:at], draw.pick([word for word in others if word not in words]), *words[at + 1 :]]
+
+    def case(part: str, said: list[list[str]], references: list[list[str]], what: str = "") -> Case:
+        return Case(part, {"said": [" ".join(s) for s in said], "references": [" ".join(r) for r in references]}, what)
+
+    def three() -> list[list[str]]:
+        return [sentence(draw.whole(7, 8)), sentence(9), sentence(draw.whole(10, 12))]
+
+    a, b, c = three()
+    extra = [word for word in WORDS if word not in c][:3]
+    long = case("values", [exchanged(a, 5, b), exchanged(b, draw.whole(1, 2), c), c[:5] + extra + c[5:]], [a, b, c])
+    a, b, c = three()
+    short = case("values", [a[:-2], exchanged(b, 4, c), c[:-3]], [a, b, c], "sentences that are too short")
+    a, b, c = three()
+    again = case("repeats", [a[:5] + a[:5], exchanged(b, 2, a), c], [a, b, c], "words that are said twice")
+    a, b, c = three()
+    torn = [
+        [word if i % 3 else WORDS[(WORDS.index(word) + 1) % len(WORDS)] for i, word in enumerate(s)] for s in (a, b, c)
+    ]
+    three_words = [sentence(3), sentence(3)]
+    return [
+        long,
+        short,
+        again,
+        case("nothing", torn, [a, b, c], "no four words in a row that are right"),
+        case("nothing", three_words, three_words, "sentences of three words"),
+    ]
+
+
+def _bleu_run(answer: Any, case: Case) -> Observed:
+    return observe.function(answer, case.inputs)
+
+
+def _bleu_notice(case: Case, seen: Observed) -> str | None:
+    found = seen.get("outputs", {}).get("value")
+    if isinstance(found, Tensor) and found.numel() == 1:
+        found = found.item()
+    return "smoothed" if case.part == "nothing" and isinstance(found, float) and found > 0 else None
+
+
+BLEU = Task(
+    name="cross_modal.bleu",
+    title="How much of it did a person write?",
+    answer="bleu",
+    kind="implement",
+    minutes=25,
+    difficulty=2,
+    parts={"values": 3, "repeats": 1, "nothing": 1},
+    prompt=r"""
+Write BLEU (Papineni et al. 2002), `bleu(said, references)`: two lists of sentences, words separated by spaces; sentence $i$ of one was to be sentence $i$ of the other. It gives one number from 0 to 1,
+
+$$ \text{BLEU} = \min\big(1, e^{1 - R/C}\big) \cdot (p_1 p_2 p_3 p_4)^{1/4}, \qquad
+p_n = \frac{\sum_i \sum_g \min\big(\#_{\text{said}_i}(g),\ \#_{\text{reference}_i}(g)\big)}{\sum_i \sum_g \#_{\text{said}_i}(g)} , $$
+
+where $g$ runs over the $n$-grams, $n$ words in a row within one sentence; $\#_s(g)$ is how often $g$ stands in sentence $s$; $C$ and $R$ are the numbers of words in **all** sentences said and in all references. The
+minimum keeps “red red red red” from being four times right. Where a $p_n$ is 0, or no sentence is long enough to have an $n$-gram, BLEU is 0.
+
+Why does a long caption need no penalty of its own?""",
+    hints=(
+        "Write what counts the $n$-grams of one sentence first: a dict from $n$ words in a row to how often they come.",
+        "`Counter` of `collections` counts what a list holds, and `a & b` of two of them takes the smaller count of each.",
+        "Both sums of $p_n$ run over all sentences before anything is divided. A product is 0 as soon as one factor is: leave before you take its logarithm.",
+    ),
+    links=("12 · Writing: captions",),
+    cases=_bleu_cases,
+    run=_bleu_run,
+    notice=_bleu_notice,
+    misconceptions={
+        "not clipped": "an n-gram may be right more often than it stands in the reference",
+        "sets": "every n-gram counts once however often it is said; each time counts, as often as the reference has it",
+        "recall": "these are shares of the reference; how much of what was **said** is right is asked for",
+        "no penalty": "a sentence that stops early is not punished: what would a single sure word score?",
+        "penalty turned": "the penalty meets the wrong sentences: which of the two lengths stands above the fraction bar?",
+        "bonus": "sentences that are too long earn more than 1 here: the factor is never above 1",
+        "arithmetic": "the four shares are averaged; they are multiplied, so that each of them must be good",
+        "no root": "the four shares are multiplied; the fourth root of that is asked for",
+        "one length": "only one length of n-grams counts; all from 1 to 4 do",
+        "up to three": "the n-grams end too early, or begin too late: n runs from 1 to 4",
+        "mean of sentences": "each sentence has a score of its own here; the counts of all are added before anything is divided",
+        "pooled": "n-grams of all lengths are in one share, and single words outvote the others",
+        "other references": "an n-gram is right only if it stands in the reference of its own sentence",
+        "across": "an n-gram may not begin in one sentence and end in the next",
+        "letters": "these are n-grams of letters; words are asked for",
+        "percent": "this is a percentage; the result lies between 0 and 1",
+        "smoothed": "one of the four shares is 0 or has nothing to be a share of, and so the whole is 0",
+    },
+    blocks=("mmteach.metrics.text",),
+)
+
+TASKS = (RECALL, CCA, CLIP, SIGLIP, LEVELS_TASK, COPIES, BATCH_TASK, TEACHER, BEAM, BLEU)

@@ -249,6 +249,74 @@ millimetres instead of metres?""",
     blocks=("mmteach.multitask.weighting",),
 )
 
+# ---- multi_task.dwa ---------------------------------------------------------------------------------------------------
+
+
+def _dwa_cases(seed: int) -> list[Case]:
+    draw = Draw(seed)
+
+    def history(epochs: int, tasks: int) -> Tensor:
+        """Losses that fall at different speed, of one task hardly, from different beginnings."""
+        first = (torch.linspace(0.7, 2.5, tasks) + draw.uniform(tasks, high=0.2))[draw.permutation(tasks)]
+        speed = (torch.linspace(0.5, 0.95, tasks) + draw.uniform(tasks, low=-0.04, high=0.04))[draw.permutation(tasks)]
+        epoch = torch.arange(epochs)[:, None]
+        return first * speed ** (epoch * (1 + 0.15 * epoch)) * draw.uniform(epochs, tasks, low=0.93, high=1.07)
+
+    return [
+        Case("values", {"history": history(4, 3), "tau": draw.number(0.3, 0.6)}),
+        Case("values", {"history": history(3, 4), "tau": draw.number(1.5, 2.5)}, "four tasks"),
+        Case("start", {"history": history(1, 3), "tau": 2.0}, "one finished epoch"),
+        Case("start", {"history": torch.zeros(0, 3), "tau": 2.0}, "no finished epoch"),
+        Case("extremes", {"history": history(3, 3), "tau": 0.004}, "a temperature of 0.004"),
+    ]
+
+
+def _dwa_run(answer: Any, case: Case) -> Observed:
+    return observe.function(answer, case.inputs)
+
+
+DWA = Task(
+    name="multi_task.dwa",
+    title="More for whoever is stuck",
+    answer="averaged",
+    kind="implement",
+    minutes=15,
+    difficulty=1,
+    parts={"values": 2, "start": 1, "extremes": 1},
+    prompt=r"""
+Write the weights of dynamic weight average (Liu, Johns and Davison 2019) for the epoch that begins now, `averaged(history, tau)`: `history` $(E, T)$ holds the mean loss of each of $T$ tasks in each of the
+$E$ epochs that are finished, the oldest first. It gives a tensor $(T)$,
+
+$$ w = T\, \mathrm{softmax}\!\left(\frac{r}{\tau}\right), \qquad r_k = \frac{L_k^{(E)}}{L_k^{(E-1)}}, $$
+
+where $L^{(E)}$ is the last finished epoch and $L^{(E-1)}$ the one before. As long as fewer than two are finished every task has the weight 1. The weights stay finite, and right, at $\tau = 0.004$. What do they become there,
+and what for a very large $\tau$? Which change of a loss's unit do they notice?""",
+    hints=(
+        "A loss that fell by half has the rate 0.5, one that stands still has 1. Which of the two is to get more weight?",
+        "`history[-1]` and `history[-2]` are the last two rows. Ask first how many rows there are.",
+        "$e^{250}$ is infinite in float32. PyTorch's softmax takes off the largest number before it takes any exponential.",
+    ),
+    links=("4 · Weigh the losses",),
+    cases=_dwa_cases,
+    run=_dwa_run,
+    misconceptions={
+        "inverted": "the rate stands upside down: here a loss that fell by half has the rate 2",
+        "helps the fast": "the task whose loss fell most gets most weight; it needs it least",
+        "first epoch": "the last epoch is compared with the first one, or the first two with each other; the last two are asked for",
+        "difference": "this takes how much a loss fell; a loss in millimetres then counts for more than one in metres",
+        "losses": "the losses themselves are compared: a task counts by how large its loss is and not by how slowly it falls",
+        "sum to one": "the weights sum to 1; they are to sum to the number of tasks, so that the whole step stays as long",
+        "no softmax": "the rates are shared out as they are; a softmax stands between rates and weights",
+        "multiplied": "a small temperature is to make the weights more unequal, and here it makes them more equal",
+        "no temperature": "the temperature has no effect",
+        "centred by division": "the rates are divided by their mean before the softmax, as another method does",
+        "all epochs": "a mean over more epochs than the last two is taken",
+        "start": "with fewer than two finished epochs there is no rate, and every task has the weight 1",
+        "overflow": "at a low temperature the weights are no numbers: an exponential has become infinite",
+    },
+    blocks=("mmteach.multitask.weighting",),
+)
+
 # ---- multi_task.gradnorm ----------------------------------------------------------------------------------------------
 
 
@@ -640,6 +708,82 @@ Before you compute: what would a paper with one seed have reported?""",
     atol=0.0051,
 )
 
+# ---- multi_task.holm --------------------------------------------------------------------------------------------------
+
+
+def _holm_cases(seed: int) -> list[Case]:
+    draw = Draw(seed)
+
+    def case(part: str, factors: list[float], smallest: float, what: str = "") -> Case:
+        """Ascending values, each so many times the one before, in an order that is not its own inverse."""
+        sizes = torch.cumprod(torch.tensor([smallest, *factors]), 0)
+        while True:
+            order = draw.permutation(len(sizes))
+            if not order.equal(order.argsort()) and order[-1] != len(sizes) - 1:
+                return Case(part, {"p": sizes[order]}, what)
+
+    def steps(n: int) -> list[float]:
+        return draw.uniform(n, low=2.3, high=2.7).tolist()
+
+    return [
+        case("values", steps(4), draw.number(0.002, 0.004)),
+        case("values", steps(5), draw.number(0.001, 0.002), "six comparisons"),
+        case("steps", [draw.number(1.02, 1.06), 3.0, draw.number(1.05, 1.1), 2.5], draw.number(0.005, 0.007), "values that lie close together"),
+        case("capped", [draw.number(9, 11), 1.6, draw.number(1.3, 1.4), 1.2], 0.03, "large values"),
+    ]  # fmt: skip
+
+
+def _holm_run(answer: Any, case: Case) -> Observed:
+    return observe.function(answer, case.inputs)
+
+
+def _holm_notice(case: Case, seen: Observed) -> str | None:
+    found = seen.get("outputs", {}).get("value")
+    return "decisions" if isinstance(found, Tensor) and found.dtype == torch.bool else None
+
+
+HOLM = Task(
+    name="multi_task.holm",
+    title="Sixteen rules, one of them lucky",
+    answer="adjusted",
+    kind="implement",
+    minutes=20,
+    difficulty=2,
+    parts={"values": 2, "steps": 1, "capped": 1},
+    prompt=r"""
+The chapter says *whether* a comparison stands after Holm's correction (1979). A corrected $p$-value says *how clearly*, and everybody may choose a level afterwards. Write `adjusted(p)`: a tensor $(M)$ of the $p$-values of
+$M$ comparisons, in any order. It gives a tensor $(M)$ with the corrected value of each, **at the place where its $p$-value stands**. With $p_{(1)} \le \dots \le p_{(M)}$,
+
+$$ \tilde p_{(k)} = \max_{j \le k}\; \min\big(1,\; (M - j + 1)\, p_{(j)}\big) . $$
+
+A comparison stands at the level $\alpha$ exactly if $\tilde p \le \alpha$. What does the maximum take over from the chapter's “stops at the first that fails”?""",
+    hints=(
+        "Three steps: sort, correct what is sorted, put everything back where it was.",
+        "The smallest of five is multiplied by 5, the largest by 1. `cummax` of a tensor gives the largest so far.",
+        "`p.sort()` gives values and places: `result[places] = corrected` puts them back. `argsort` alone says who stands first, not at which place somebody stands.",
+    ),
+    links=("6 · All of them, on equal terms",),
+    cases=_holm_cases,
+    run=_holm_run,
+    notice=_holm_notice,
+    misconceptions={
+        "decisions": "these are decisions at one level; the corrected values are asked for",
+        "uncorrected": "the values are as they were: with many comparisons one of them is small by luck",
+        "bonferroni": "every value is multiplied by the number of all comparisons, which is more than Holm asks of any but the smallest",
+        "turned": "the largest value is multiplied most here; whom does luck favour?",
+        "off by one": "the factors are one too small or one too large: how many comparisons compete for the smallest value?",
+        "false discoveries": "this controls the share of false discoveries (Benjamini and Hochberg), which promises less",
+        "sorted": "the values are right and stand in the order of their size; each is to stand where its comparison stood",
+        "places mixed": "some values got the factor of another: what argsort gives is who stands first, and not at which place each one stands",
+        "falls again": "a larger value has a smaller corrected one: after the first that fails, none stands",
+        "step up": "the smallest of those behind is taken, where the largest of those before is asked for",
+        "not capped": "a probability is above 1",
+        "divided": "this divides the values by what they should be multiplied with: it is the level that is divided",
+        "one factor": "all values are corrected by the same factor, or only the smallest is corrected",
+    },
+    atol=1e-6,
+)
+
 # ---- multi_task.plan --------------------------------------------------------------------------------------------------
 
 PLAN = ("methods", "seeds", "rates")
@@ -714,4 +858,4 @@ Answer with a dict of three whole numbers, `{"methods": …, "seeds": …, "rate
     },
 )
 
-TASKS = (SHARE, CONFLICTS, UNCERTAINTY, GRADNORM, UNITS_TASK, PCGRAD, MGDA, LABELS, TABLE, PLAN_TASK)
+TASKS = (SHARE, CONFLICTS, UNCERTAINTY, DWA, GRADNORM, UNITS_TASK, PCGRAD, MGDA, LABELS, TABLE, HOLM, PLAN_TASK)

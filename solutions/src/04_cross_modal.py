@@ -9,13 +9,16 @@
 # %% [markdown]
 # # 04 · Cross-modal learning: exercises
 #
-# **For those who have read** chapter 04. Nine tasks, about three hours in all. Each check answers at once: with ✓ and your points, or with the first thing that is
+# **For those who have read** chapter 04. Ten tasks, about three and a half hours in all. Each check answers at once: with ✓ and your points, or with the first thing that is
 # wrong and the idea behind it. Its inputs are drawn anew each time, so an answer that knows one example by heart does not pass.
 #
 # Write where it says `YOUR CODE HERE`, and delete the line that raises. Unfold a hint as late as you can, and one at a time. What
 # you have solved is remembered: `mmteach check --progress` in a terminal shows it.
 
 # %%
+import math
+from collections import Counter
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -267,6 +270,32 @@ def grow(kept, log_p, width):
 
 # %%
 check("cross_modal.beam", grow)
+
+# %% [markdown]
+# {{cross_modal.bleu}}
+
+
+# %%
+def bleu(said, references):
+    # BEGIN SOLUTION
+    pairs = [(s.split(), r.split()) for s, r in zip(said, references)]
+    product = 1.0
+    for n in (1, 2, 3, 4):
+        right = there = 0
+        for sentence in pairs:
+            ours, theirs = (Counter(zip(*(words[i:] for i in range(n)))) for words in sentence)
+            right += (ours & theirs).total()  # of each n-gram the smaller count
+            there += ours.total()
+        if right == 0:
+            return 0.0
+        product *= right / there
+    C, R = sum(len(s) for s, _ in pairs), sum(len(r) for _, r in pairs)
+    return math.exp(min(0, 1 - R / C)) * product**0.25
+    # END SOLUTION
+
+
+# %%
+check("cross_modal.bleu", bleu)
 
 # %% [markdown]
 # ## Open question · Search in an archive

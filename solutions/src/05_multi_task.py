@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 05 · Multi-task learning: exercises
 #
-# **For those who have read** chapter 05. Ten tasks, about three hours in all. Each check answers at once: with ✓ and your points, or with the first thing that is
+# **For those who have read** chapter 05. Twelve tasks, about three and a half hours in all. Each check answers at once: with ✓ and your points, or with the first thing that is
 # wrong and the idea behind it. Its inputs are drawn anew each time, so an answer that knows one example by heart does not pass.
 #
 # Write where it says `YOUR CODE HERE`, and delete the line that raises. Unfold a hint as late as you can, and one at a time. What
@@ -86,6 +86,23 @@ def weighted(losses, s):
 
 # %%
 check("multi_task.uncertainty", weighted)
+
+# %% [markdown]
+# {{multi_task.dwa}}
+
+
+# %%
+def averaged(history, tau):
+    # BEGIN SOLUTION
+    if len(history) < 2:
+        return torch.ones(history.shape[1])
+    r = history[-1] / history[-2]
+    return len(r) * torch.softmax(r / tau, dim=0)
+    # END SOLUTION
+
+
+# %%
+check("multi_task.dwa", averaged)
 
 # %% [markdown]
 # {{multi_task.gradnorm}}
@@ -249,6 +266,25 @@ reading = {
 
 # %%
 check("multi_task.table", reading)
+
+# %% [markdown]
+# {{multi_task.holm}}
+
+
+# %%
+def adjusted(p):
+    # BEGIN SOLUTION
+    values, places = p.sort()
+    factors = torch.arange(len(p), 0, -1)  # the smallest of M competes with all M
+    corrected = (factors * values).clamp(max=1).cummax(dim=0).values
+    result = torch.empty_like(p)
+    result[places] = corrected
+    return result
+    # END SOLUTION
+
+
+# %%
+check("multi_task.holm", adjusted)
 
 # %% [markdown]
 # {{multi_task.plan}}

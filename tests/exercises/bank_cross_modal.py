@@ -1,12 +1,14 @@
 """Right and wrong answers to the tasks of chapter 04."""
 
 import math
+from collections import Counter
 
 import torch
 from torch.nn import functional as F
 
 from mmteach.alignment import clip_loss, siglip_loss, triplet_loss
 from mmteach.generation import beam_search
+from mmteach.metrics import bleu as corpus_bleu
 from mmteach.metrics import median_rank, recall_at_k
 
 # ---- cross_modal.recall
@@ -346,6 +348,98 @@ def searched(kept, log_p, width):
 
 BATCH = {"batch": 256, "steps": 7000, "temperature": 0.1}
 
+# ---- cross_modal.bleu
+
+
+def ngrams(words, n):
+    return Counter(zip(*(words[i:] for i in range(n))))
+
+
+def brevity(c, r):
+    return min(1.0, math.exp(1 - r / c))
+
+
+def bleu_by(
+    right=lambda s, r: (s & r).total(),
+    total=lambda s, r: s.total(),
+    mean=lambda p: math.prod(p) ** (1 / len(p)),
+    penalty=brevity,
+    lengths=(1, 2, 3, 4),
+    split=str.split,
+):
+    """BLEU with another rule for what is right, what it is a share of, the mean, the penalty, n, or what a word is."""
+
+    def answer(said, references):
+        pairs = [(split(s), split(r)) for s, r in zip(said, references)]
+        shares = []
+        for n in lengths:
+            found = [(ngrams(s, n), ngrams(r, n)) for s, r in pairs]
+            all_of_them = sum(total(s, r) for s, r in found)
+            shares.append(sum(right(s, r) for s, r in found) / all_of_them if all_of_them else 0.0)
+        return mean(shares) * penalty(*(sum(map(len, some)) for some in zip(*pairs)))
+
+    return answer
+
+
+bleu = bleu_by()
+
+
+def bleu_crossing_out(said, references):
+    """Each n-gram said crosses out one of the reference."""
+    logarithm, words, wanted = 0.0, 0, 0
+    for n in range(1, 5):
+        hits = asked = 0
+        for s, r in zip(said, references):
+            s, r = s.split(), r.split()
+            left = [r[i : i + n] for i in range(len(r) - n + 1)]
+            for i in range(len(s) - n + 1):
+                asked += 1
+                if s[i : i + n] in left:
+                    left.remove(s[i : i + n])
+                    hits += 1
+        if not hits:
+            return 0
+        logarithm += math.log(hits / asked) / 4
+        words, wanted = sum(len(s.split()) for s in said), sum(len(r.split()) for r in references)
+    return math.exp(logarithm) if words >= wanted else math.exp(logarithm + 1 - wanted / words)
+
+
+def bleu_tensors(said, references):
+    hits, asked = torch.zeros(4, dtype=torch.float64), torch.zeros(4, dtype=torch.float64)
+    lengths = torch.zeros(2, dtype=torch.float64)
+    for s, r in zip(said, references):
+        s, r = s.split(" "), r.split(" ")
+        lengths += torch.tensor([len(s), len(r)])
+        for n in range(4):
+            ours, theirs = ngrams(s, n + 1), ngrams(r, n + 1)
+            hits[n] += sum(min(k, theirs[g]) for g, k in ours.items())
+            asked[n] += max(len(s) - n, 0)
+    return (hits / asked.clamp(min=1)).log().mean().exp() * (1 - lengths[1] / lengths[0]).clamp(max=0).exp()
+
+
+def bleu_sentences(said, references):
+    return sum(bleu([s], [r]) for s, r in zip(said, references)) / len(said)
+
+
+def bleu_pooled(said, references):
+    pairs = [(ngrams(s.split(), n), ngrams(r.split(), n)) for s, r in zip(said, references) for n in (1, 2, 3, 4)]
+    words = [sum(len(s.split()) for s in some) for some in (said, references)]
+    return brevity(*words) * sum((s & r).total() for s, r in pairs) / sum(s.total() for s, _ in pairs)
+
+
+def bleu_anywhere(said, references):
+    pool = [{g for r in references for g in ngrams(r.split(), n)} for n in range(5)]
+    return bleu_by(right=lambda s, r: sum(k for g, k in s.items() if g in pool[len(g)]))(said, references)
+
+
+def counted_once(s, r):
+    return len(s.keys() & r.keys())
+
+
+def often(s, r):
+    return sum(k for g, k in s.items() if g in r)
+
+
 BANK = {
     "cross_modal.recall": (
         {"one comparison": found, "loops": found_loop, "sorted, float64": found_sorted},
@@ -579,6 +673,54 @@ BANK = {
                 "few",
             ),
             "the library's": (searched, "borrowed"),
+        },
+    ),
+    "cross_modal.bleu": (
+        {"counters": bleu, "crossed out, in logarithms": bleu_crossing_out, "tensors in float64": bleu_tensors},
+        {
+            "right as often as said": (bleu_by(right=often), "not clipped", "repeats"),
+            "sets": (bleu_by(right=counted_once, total=lambda s, r: len(s)), "sets", "repeats"),
+            "of the reference": (bleu_by(total=lambda s, r: r.total()), "recall"),
+            "of the reference, no penalty": (
+                bleu_by(total=lambda s, r: r.total(), penalty=lambda c, r: 1.0),
+                "recall",
+            ),
+            "no penalty": (bleu_by(penalty=lambda c, r: 1.0), "no penalty"),
+            "too long is punished": (bleu_by(penalty=lambda c, r: brevity(r, c)), "penalty turned"),
+            "no minimum": (bleu_by(penalty=lambda c, r: math.exp(1 - r / c)), "bonus"),
+            "arithmetic mean": (bleu_by(mean=lambda p: sum(p) / 4), "arithmetic"),
+            "product": (bleu_by(mean=math.prod), "no root"),
+            "words alone": (bleu_by(lengths=(1,)), "one length"),
+            "four-grams alone": (bleu_by(lengths=(4,)), "one length"),
+            "n below four": (bleu_by(lengths=(1, 2, 3)), "up to three"),
+            "n from two": (bleu_by(lengths=(2, 3, 4)), "up to three"),
+            "mean over sentences": (bleu_sentences, "mean of sentences"),
+            "one share": (bleu_pooled, "pooled"),
+            "any reference": (bleu_anywhere, "other references"),
+            "one long text": (lambda s, r: bleu([" ".join(s)], [" ".join(r)]), "across"),
+            "letters": (bleu_by(split=list), "letters"),
+            "percent": (lambda s, r: 100 * bleu(s, r), "percent"),
+            "a small constant": (
+                bleu_by(mean=lambda p: math.prod(max(one, 1e-9) for one in p) ** 0.25),
+                "smoothed",
+                "nothing",
+            ),
+            "nothing is no mistake": (
+                lambda s, r: bleu(s, r) if max(map(len, map(str.split, s))) > 3 else 1.0,
+                "smoothed",
+                "nothing",
+            ),
+            "0 divided by 0": (
+                lambda s, r: (
+                    bleu_by(total=lambda s, r: s.total() or 1e-300)(s, r)
+                    if max(map(len, map(str.split, s))) > 3
+                    else 0 / 0
+                ),
+                "raises",
+                "nothing",
+            ),
+            "a text": (lambda s, r: f"{bleu(s, r):.3f}", "type"),
+            "the library's": (lambda s, r: corpus_bleu(s, r) / 100, "borrowed"),
         },
     ),
 }

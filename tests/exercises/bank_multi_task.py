@@ -419,6 +419,88 @@ def reading():
 READING, MISREADINGS = reading()
 PLAN = {"methods": 4, "seeds": 9, "rates": 3}
 
+# ---- multi_task.dwa
+
+
+def averaged_by(rate, weigh=lambda r, tau: len(r) * torch.softmax(r / tau, 0)):
+    """DWA with another rate (of the history), or another way from rates to weights."""
+    return lambda h, tau: torch.ones(h.shape[1]) if len(h) < 2 else weigh(rate(h), tau)
+
+
+def last_two(h):
+    return h[-1] / h[-2]
+
+
+averaged = averaged_by(last_two)
+
+
+def averaged_loop(history, tau):
+    rows, tasks = history.tolist(), history.shape[1]
+    if len(rows) < 2:
+        return torch.tensor([1.0] * tasks)
+    r = [now / then / tau for now, then in zip(rows[-1], rows[-2])]
+    e = [math.exp(one - max(r)) for one in r]
+    return torch.tensor([tasks * one / sum(e) for one in e])
+
+
+def averaged_logarithms(history, tau):
+    if history.size(0) < 2:
+        return history.new_ones(history.size(1)).double()
+    before, last = history.double()[-2:].unbind()
+    r = (last.log() - before.log()).exp() / tau
+    return history.size(1) * (r - r.logsumexp(dim=0)).exp()
+
+
+# ---- multi_task.holm
+
+
+def back(values, places):
+    return torch.empty_like(values).scatter_(0, places, values)
+
+
+def adjusted_by(
+    factor=lambda m, k: m - k + 1,
+    cap=lambda x: x.clamp(max=1),
+    chain=lambda x: x.cummax(0).values,
+    put=back,
+):
+    """Holm's values with other factors (k counts from 1), another cap, chain, or way back to the places."""
+
+    def answer(p):
+        values, places = p.sort()
+        k = torch.arange(1, len(p) + 1)
+        return put(chain(cap(factor(len(p), k) * values)), places)
+
+    return answer
+
+
+adjusted = adjusted_by()
+
+
+def adjusted_loop(p):
+    result, worst = [0.0] * len(p), 0.0
+    for done, place in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
+        worst = max(worst, (len(p) - done) * p[place].item())
+        result[place] = min(worst, 1.0)
+    return torch.tensor(result)
+
+
+def adjusted_table(p):
+    """Each against all that are not larger."""
+    p = p.double()
+    first = (p[:, None] >= p[None]).sum(1)  # the rank of each, from 1
+    each = ((len(p) - first + 1) * p).clamp(max=1)
+    return torch.where(p[None] <= p[:, None], each[None], 0.0).amax(1)
+
+
+def never_put_back(values, places):
+    return values
+
+
+def from_behind(x):
+    return x.flip(0).cummin(0).values.flip(0)
+
+
 BANK = {
     "multi_task.share": (
         {"a dict of modules": Shared, "einsum, other order of layers": SharedByHand, "float64": SharedInFloat64},
@@ -520,6 +602,40 @@ BANK = {
             "s for log σ": (lambda L, s: (torch.exp(-2 * s) * L / 2 + s).sum(), "squared"),
             "a number": (lambda L, s: weighted(L, s).item(), "gradient", "gradients"),
             "the library's": (multitask.uncertainty, "borrowed"),
+        },
+    ),
+    "multi_task.dwa": (
+        {"softmax": averaged, "loops": averaged_loop, "logarithms in float64": averaged_logarithms},
+        {
+            "upside down": (averaged_by(lambda h: h[-2] / h[-1]), "inverted"),
+            "minus the rate": (averaged_by(lambda h: -h[-1] / h[-2]), "helps the fast"),
+            "since the first": (averaged_by(lambda h: h[-1] / h[0]), "first epoch"),
+            "the first two": (averaged_by(lambda h: h[1] / h[0]), "first epoch"),
+            "newest first": (averaged_by(lambda h: h[0] / h[1]), "first epoch"),
+            "how much it fell": (averaged_by(lambda h: h[-2] - h[-1]), "difference"),
+            "the loss": (averaged_by(lambda h: h[-1]), "losses"),
+            "sum to one": (averaged_by(last_two, lambda r, tau: torch.softmax(r / tau, 0)), "sum to one"),
+            "shares": (averaged_by(last_two, lambda r, tau: len(r) * r / r.sum()), "no softmax"),
+            "multiplied": (averaged_by(last_two, lambda r, tau: len(r) * torch.softmax(r * tau, 0)), "multiplied"),
+            "no temperature": (averaged_by(last_two, lambda r, tau: len(r) * torch.softmax(r, 0)), "no temperature"),
+            "divided by the mean": (averaged_by(lambda h: last_two(h) / last_two(h).mean()), "centred by division"),
+            "mean of all rates": (averaged_by(lambda h: (h[1:] / h[:-1]).mean(0)), "all epochs"),
+            "mean of all losses": (averaged_by(lambda h: h[-1] / h.mean(0)), "all epochs"),
+            "starts with shares": (lambda h, tau: averaged(h, tau) / (1 if len(h) > 1 else h.shape[1]), "start", "start"),
+            "starts with losses": (lambda h, tau: averaged(h, tau) if len(h) != 1 else h[0], "start", "start"),
+            "no beginning": (
+                lambda h, tau: h.shape[1] * torch.softmax(h[-1] / h[-2] / tau, 0),
+                "raises",
+                "start",
+            ),
+            "exponentials": (
+                averaged_by(last_two, lambda r, tau: len(r) * (r / tau).exp() / (r / tau).exp().sum()),
+                "overflow",
+                "extremes",
+            ),
+            "a list": (lambda h, tau: averaged(h, tau).tolist(), "type"),
+            "in place": (lambda h, tau: averaged(h.div_(1) if len(h) < 2 else h.div_(2), tau), "in place"),
+            "the library's": (lambda h, tau: multitask.dwa(h, tau), "borrowed"),
         },
     ),
     "multi_task.gradnorm": (
@@ -673,6 +789,32 @@ BANK = {
             "tensors": {k: torch.tensor(float(v)) for k, v in READING.items()},
         },
         MISREADINGS,
+    ),
+    "multi_task.holm": (
+        {"sort and cummax": adjusted, "loops": adjusted_loop, "a table in float64": adjusted_table},
+        {
+            "decisions": (lambda p: adjusted(p) <= 0.05, "decisions"),
+            "as they were": (lambda p: p.clone(), "uncorrected"),
+            "Bonferroni": (adjusted_by(lambda m, k: m), "bonferroni"),
+            "factors turned": (adjusted_by(lambda m, k: k), "turned"),
+            "one too few": (adjusted_by(lambda m, k: m - k), "off by one"),
+            "one too many": (adjusted_by(lambda m, k: m - k + 2), "off by one"),
+            "Benjamini and Hochberg": (adjusted_by(lambda m, k: m / k, chain=from_behind), "false discoveries"),
+            "in order of size": (adjusted_by(put=never_put_back), "sorted"),
+            "argsort for rank": (
+                lambda p: ((len(p) - p.argsort()) * p).clamp(max=1),
+                "places mixed",
+            ),
+            "put back by the places": (adjusted_by(put=lambda x, places: x[places]), "places mixed"),
+            "no maximum": (adjusted_by(chain=lambda x: x), "falls again", "steps"),
+            "minimum from behind": (adjusted_by(chain=from_behind), "step up", "steps"),
+            "above 1": (adjusted_by(cap=lambda x: x), "not capped", "capped"),
+            "above 1, no maximum": (adjusted_by(cap=lambda x: x, chain=lambda x: x), "falls again", "steps"),
+            "divided": (adjusted_by(lambda m, k: 1 / (m - k + 1)), "divided"),
+            "only the smallest": (lambda p: torch.where(p == p.min(), len(p) * p, p).clamp(max=1), "one factor"),
+            "a dict": (lambda p: {i: x.item() for i, x in enumerate(adjusted(p))}, "type"),
+            "in place": (lambda p: adjusted(p.clamp_(max=0.01)), "in place"),
+        },
     ),
     "multi_task.plan": (
         {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
 
 import torch
@@ -355,6 +356,81 @@ def beam(case: Case) -> Expectation:
     return Expectation(right, wrong)
 
 
+# ---- cross_modal.bleu -------------------------------------------------------------------------------------------------
+
+Counts = list[tuple[float, float]]
+
+
+def _ngrams(units: Any, n: int) -> Counter:
+    return Counter(tuple(units[i : i + n]) for i in range(len(units) - n + 1))
+
+
+def _counts(said: list, references: list, right: Any = Counter.__and__) -> Counts:
+    """For n = 1 to 4, over all sentences: how many n-grams are right, and how many there are."""
+    found = []
+    for n in (1, 2, 3, 4):
+        pairs = [(_ngrams(s, n), _ngrams(r, n)) for s, r in zip(said, references)]
+        found.append((float(sum(right(s, r).total() for s, r in pairs)), float(sum(s.total() for s, _ in pairs))))
+    return found
+
+
+def _shares(counts: Counts) -> list[float]:
+    return [right / total if total else 0.0 for right, total in counts]
+
+
+def _score(counts: Counts, penalty: float) -> float:
+    return penalty * math.prod(_shares(counts)) ** 0.25
+
+
+def bleu(case: Case) -> Expectation:
+    said, references = ([s.split() for s in case.inputs[name]] for name in ("said", "references"))
+    c, r = (sum(map(len, some)) for some in (said, references))
+    brevity = min(1.0, math.exp(1 - r / c))
+    counts = _counts(said, references)
+    p = _shares(counts)
+    right = _score(counts, brevity)
+
+    def of_sentence(s: list[str], t: list[str]) -> float:
+        return _score(_counts([s], [t]), min(1.0, math.exp(1 - len(t) / len(s))))
+
+    sets = [
+        (float(sum(len(a.keys() & b.keys()) for a, b in pairs)), float(sum(len(a) for a, _ in pairs)))
+        for pairs in ([(_ngrams(s, n), _ngrams(t, n)) for s, t in zip(said, references)] for n in (1, 2, 3, 4))
+    ]
+    joined = [[word for s in some for word in s] for some in (said, references)]
+    texts = [[" ".join(s) for s in some] for some in (said, references)]
+    solid = [["".join(s) for s in some] for some in (said, references)]
+    recall = [(k, float(n)) for (k, _), (_, n) in zip(counts, _counts(references, references))]
+    somewhere = [
+        (float(sum(k for s in said for g, k in _ngrams(s, n).items() if any(g in _ngrams(t, n) for t in references))), counts[n - 1][1])
+        for n in (1, 2, 3, 4)
+    ]  # fmt: skip
+    everywhere = [
+        (float((sum((_ngrams(s, n) for s in said), Counter()) & sum((_ngrams(t, n) for t in references), Counter())).total()), counts[n - 1][1])
+        for n in (1, 2, 3, 4)
+    ]  # fmt: skip
+    factors = (brevity, 1.0)
+    values: dict[str, Any] = {
+        "not clipped": _score(_counts(said, references, lambda s, t: Counter({g: k for g, k in s.items() if g in t})), brevity),
+        "sets": _score(sets, brevity),
+        "recall": [_score(recall, factor) for factor in factors],
+        "no penalty": _score(counts, 1.0),
+        "penalty turned": [_score(counts, min(1.0, math.exp(1 - c / r))), _score(counts, math.exp(1 - c / r)), _score(counts, min(1.0, c / r))],
+        "bonus": _score(counts, math.exp(1 - r / c)),
+        "arithmetic": brevity * sum(p) / 4,
+        "no root": [brevity * math.prod(p), brevity * math.prod(p) ** 0.5],
+        "one length": [brevity * one for one in p],
+        "up to three": [brevity * math.prod(p[:3]) ** (1 / 3), brevity * math.prod(p[:2]) ** 0.5, brevity * math.prod(p[1:]) ** (1 / 3), brevity * math.prod(p[:3]) ** 0.25],
+        "mean of sentences": sum(of_sentence(s, t) for s, t in zip(said, references)) / len(said),
+        "pooled": brevity * sum(k for k, _ in counts) / max(sum(n for _, n in counts), 1),
+        "other references": [_score(one, brevity) for one in (somewhere, everywhere)],
+        "across": _score(_counts([joined[0]], [joined[1]]), brevity),
+        "letters": [_score(_counts(*some), min(1.0, math.exp(1 - sum(map(len, some[1])) / sum(map(len, some[0]))))) for some in (texts, solid)],
+        "percent": 100 * right,
+    }  # fmt: skip
+    return Expectation({"value": right}, _wrong(values))
+
+
 EXPECT = {
     "cross_modal.recall": recall,
     "cross_modal.cca": cca,
@@ -365,4 +441,5 @@ EXPECT = {
     "cross_modal.batch": batch,
     "cross_modal.teacher": teacher,
     "cross_modal.beam": beam,
+    "cross_modal.bleu": bleu,
 }

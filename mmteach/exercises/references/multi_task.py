@@ -148,6 +148,43 @@ def uncertainty(case: Case) -> Expectation:
     return Expectation(right, _wrong(values))
 
 
+# ---- multi_task.dwa ---------------------------------------------------------------------------------------------------
+
+
+def dwa(case: Case) -> Expectation:
+    history, tau = case.inputs["history"].double(), case.inputs["tau"]
+    tasks = history.shape[1]
+
+    def weights(r: Tensor, tau: float = tau) -> Tensor:
+        return tasks * (r / tau).softmax(0)
+
+    even = torch.ones(tasks).double()
+    if len(history) < 2:
+        values: dict[str, Any] = {
+            "start": [even / tasks, 0 * even, even * math.nan, *([weights(history[-1]), history[-1]] if len(history) else [])],
+        }  # fmt: skip
+        return Expectation({"value": even.float()}, _wrong(values))
+    last, before, first, second = history[-1], history[-2], history[0], history[1]
+    r = last / before
+    steps = history[1:] / history[:-1]
+    naive = torch.exp((last / before).float() / tau)
+    values = {
+        "inverted": weights(before / last),
+        "helps the fast": [weights(-r), weights(1 - r)],
+        "first epoch": [weights(last / first), weights(second / first), weights(first / second)],
+        "difference": [weights(last - before), weights(before - last)],
+        "losses": [weights(last), weights(before), weights(-last), tasks * last / last.sum()],
+        "sum to one": [r.div(tau).softmax(0), r / r.sum()],
+        "no softmax": [tasks * r / r.sum(), r, r / tau],
+        "multiplied": weights(r * tau, 1.0),
+        "no temperature": weights(r, 1.0),
+        "centred by division": weights(r / r.mean()),
+        "all epochs": [weights(steps.mean(0)), weights(last / history.mean(0)), weights(last / history[:-1].mean(0))],
+        "overflow": tasks * naive / naive.sum(),
+    }
+    return Expectation({"value": weights(r).float()}, _wrong(values))
+
+
 # ---- multi_task.gradnorm ----------------------------------------------------------------------------------------------
 
 
@@ -417,6 +454,48 @@ def table(case: Case) -> Expectation:
     return Expectation({"value": right}, _wrong(wrong[entry]))
 
 
+# ---- multi_task.holm --------------------------------------------------------------------------------------------------
+
+
+def holm(case: Case) -> Expectation:
+    p = case.inputs["p"].double()
+    m = len(p)
+    order = p.argsort()
+    sizes, rank = p[order], torch.arange(1, m + 1).double()
+
+    def back(x: Tensor) -> Tensor:
+        found = torch.empty_like(x)
+        found[order] = x
+        return found
+
+    def down(factors: Tensor) -> Tensor:
+        return (factors * sizes).clamp(max=1).cummax(0).values
+
+    def up(x: Tensor) -> Tensor:
+        return x.clamp(max=1).flip(0).cummin(0).values.flip(0)
+
+    factors = m - rank + 1
+    right = down(factors)
+    confused = (m - order) * p  # argsort taken for the rank
+    held = torch.empty_like(p)
+    held[order] = (m - order).double() * p[order]
+    values = {
+        "uncorrected": p,
+        "bonferroni": [(m * p).clamp(max=1), m * p],
+        "turned": [back(down(rank)), back((rank * sizes).clamp(max=1)), back(rank * sizes)],
+        "off by one": [back(down(m - rank)), back(down(factors + 1)), back(((m - rank) * sizes).clamp(max=1)), back(((factors + 1) * sizes).clamp(max=1))],
+        "false discoveries": [back(up(sizes * m / rank)), back((sizes * m / rank).clamp(max=1)), back(sizes * m / rank)],
+        "sorted": right,
+        "places mixed": [confused, confused.clamp(max=1), held, held.clamp(max=1), right[order], confused.clamp(max=1).cummax(0).values],
+        "falls again": [back((factors * sizes).clamp(max=1)), back(factors * sizes)],
+        "step up": back(up(factors * sizes)),
+        "not capped": [back((factors * sizes).cummax(0).values), back(factors * sizes)],
+        "divided": [back(sizes / factors), back((sizes / factors).cummax(0).values), p / m],
+        "one factor": [(p * (m - 1)).clamp(max=1), (p * m / 2).clamp(max=1), torch.where(p == sizes[0], m * p, p).clamp(max=1)],
+    }  # fmt: skip
+    return Expectation({"value": back(right).float()}, _wrong(values))
+
+
 # ---- multi_task.plan --------------------------------------------------------------------------------------------------
 
 
@@ -429,11 +508,13 @@ EXPECT = {
     "multi_task.share": share,
     "multi_task.conflicts": conflicts,
     "multi_task.uncertainty": uncertainty,
+    "multi_task.dwa": dwa,
     "multi_task.gradnorm": gradnorm,
     "multi_task.units": units,
     "multi_task.pcgrad": pcgrad,
     "multi_task.mgda": mgda,
     "multi_task.labels": labels,
     "multi_task.table": table,
+    "multi_task.holm": holm,
     "multi_task.plan": plan,
 }
