@@ -15,7 +15,6 @@ All of them take embeddings as they are: normalise first (`DualEncoder` does), o
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -133,19 +132,36 @@ def info_nce(
         flags("key_present", key_present, columns)
         key = key.masked_fill(~key_present[:, None], 0)
 
-    index = torch.arange(columns, device=query.device)
     if match is None:
-        match = index[:rows]
+        match = torch.arange(rows, device=query.device)
     _check.shape("match", match, rows)
-    scores = scale * matmul(query, key.T)  # (B, K)
-    if bias is not None:
-        scores = scores + bias
+    scores = _scores(query, key, scale, bias)
+    return _choose(scores, match, query_present, key_present, ignore, targets, label_smoothing)
+
+
+def _scores(query: Tensor, key: Tensor, scale: float | Tensor, bias: float | Tensor | None) -> Tensor:
+    """S = scale · query keyᵀ + bias: (B, K)."""
+    scores = scale * matmul(query, key.T)
+    return scores if bias is None else scores + bias
+
+
+def _choose(
+    scores: Tensor,
+    match: Tensor,
+    query_present: Tensor | None,
+    key_present: Tensor | None,
+    ignore: Tensor | None,
+    targets: Tensor | None,
+    label_smoothing: float,
+) -> Tensor:
+    """The cross-entropy of picking each row's match among the columns; all else as in `info_nce`."""
+    rows, columns = scores.shape
     if (
         key_present is None and ignore is None and targets is None
     ):  # all are candidates, one is right: the usual case, fast
         loss = F.cross_entropy(scores, match.long(), label_smoothing=label_smoothing, reduction="none")
         return loss.mean() if query_present is None else mean_over(loss, query_present)
-    matched = match[:, None] == index  # (B, K)
+    matched = match[:, None] == torch.arange(columns, device=scores.device)  # (B, K)
 
     candidate = torch.ones_like(matched) if key_present is None else key_present.expand(rows, columns)
     if ignore is not None:
@@ -204,6 +220,8 @@ def clip_loss(
     1.3863
     """
     image, text, _ = pair(image, text, present, ("image", "text"))
+    _check.positive("scale", scale)
+    _check.between("label_smoothing", label_smoothing, 0, 1)
     if mask is not None:
         flags("mask", mask, len(image))
     for name, matrix in (("ignore", ignore), ("targets", targets)):
@@ -211,16 +229,11 @@ def clip_loss(
             _check.shape(name, matrix, len(image), len(image))
     asks = mask if present is None else present if mask is None else mask & present
 
-    one_way = partial(
-        info_nce, scale=scale, bias=bias, query_present=asks, key_present=present, label_smoothing=label_smoothing
-    )
-    image_to_text = one_way(image, text, ignore=ignore, targets=targets)
-    text_to_image = one_way(
-        text,
-        image,
-        ignore=None if ignore is None else ignore.T,
-        targets=None if targets is None else targets.T,
-    )
+    own = torch.arange(len(image), device=image.device)
+    scores = _scores(image, text, scale, bias)  # once for both ways
+    image_to_text = _choose(scores, own, asks, present, ignore, targets, label_smoothing)
+    ignore, targets = (None if matrix is None else matrix.T for matrix in (ignore, targets))
+    text_to_image = _choose(scores.T, own, asks, present, ignore, targets, label_smoothing)
     return (image_to_text + text_to_image) / 2
 
 
@@ -298,12 +311,12 @@ def siglip_loss(
     if positives is None:
         positives = torch.eye(size, dtype=torch.bool, device=image.device)
     flags("positives", positives, size, size)
-    asked = there[:, None] & there[None, :]
-    if ignore is not None:
-        flags("ignore", ignore, size, size)
-        asked = asked & (positives | ~ignore)
-
     scores = scale * matmul(image, text.T) + bias  # (B, B)
     y = positives.to(scores.dtype) * 2 - 1
-    loss = torch.where(asked, -F.logsigmoid(y * scores), 0)
+    loss = -F.logsigmoid(y * scores)
+    if present is not None:
+        loss = loss.masked_fill(~(there[:, None] & there[None, :]), 0)
+    if ignore is not None:
+        flags("ignore", ignore, size, size)
+        loss = loss.masked_fill(ignore & ~positives, 0)
     return mean_over(loss.sum(-1), there)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmteach.alignment import LogTemperature, clip_loss, clip_loss_chunked, info_nce, same_item, siglip_loss
 
@@ -87,6 +88,19 @@ def test_clip_is_torch_cross_entropy_both_ways():
     scores = 3 * image @ text.T
     expected = (F.cross_entropy(scores, torch.arange(5)) + F.cross_entropy(scores.T, torch.arange(5))) / 2
     torch.testing.assert_close(clip_loss(image, text, 3.0), expected)
+
+
+def test_clip_is_info_nce_both_ways_with_the_scores_made_once():
+    torch.manual_seed(7)
+    image, text = F.normalize(torch.randn(2, 6, 4, dtype=torch.float64), dim=-1)
+    there, weights = torch.arange(6) < 5, torch.rand(6, 6, dtype=torch.float64)
+    ignored, settings = weights < 0.3, {"key_present": there, "query_present": there, "label_smoothing": 0.1}
+    forth = info_nce(image, text, 3.0, ignore=ignored, targets=weights, **settings)
+    back = info_nce(text, image, 3.0, ignore=ignored.T, targets=weights.T, **settings)
+    with FlopCounterMode(display=False) as counter:
+        ours = clip_loss(image, text, 3.0, present=there, ignore=ignored, targets=weights, label_smoothing=0.1)
+    torch.testing.assert_close(ours, (forth + back) / 2)
+    assert counter.get_total_flops() == 2 * 6 * 6 * 4  # one product of two matrices
 
 
 @given(seed=st.integers(0, 2**30))
