@@ -111,6 +111,14 @@ def test_every_conda_spec_parses_and_has_pyprojects_bound():
     assert set(from_pip[:-1]) == {str(requirement) for requirement in CORE if requirement.name in ONLY_ON_PYPI}
 
 
+def test_binder_installs_the_pinned_versions_into_a_python_that_may_be():
+    channels, (python, installer) = yaml.safe_load((ROOT / ".binder" / "environment.yml").read_text()).values()
+    assert channels == ["conda-forge", "nodefaults"] and installer == "uv"
+    assert SpecifierSet(PROJECT["project"]["requires-python"]).contains(python.removeprefix("python="))
+    steps = (ROOT / ".binder" / "postBuild").read_text()
+    assert "--require-hashes -r requirements.lock" in steps and "--no-deps" in steps and "-e ." in steps
+
+
 @pytest.mark.parametrize("runtime", sorted((ROOT / "tests" / "colab").glob("constraints-*.txt")), ids=lambda p: p.stem)
 def test_colab_keeps_every_package_it_has(runtime):
     has = pinned(runtime)
