@@ -16,7 +16,9 @@ from mmteach.exercises.task import Expectation, Observed
 
 
 def tables(output: str, across: str) -> Callable[[Expectation, Observed], Any]:
-    """A task's `picture`: an output with two axes, an example a row, as it is and as it should be; None where it cannot be drawn.
+    """A task's `picture`: an output with two axes, an example a row, as it is and as it should be.
+
+    None where it cannot be drawn, or where both are equal and the mistake is elsewhere.
 
     across: what stands side by side in a row, for the axis
     """
@@ -28,7 +30,7 @@ def tables(output: str, across: str) -> Callable[[Expectation, Observed], Any]:
         if not (isinstance(yours, Tensor) and isinstance(target, Tensor) and yours.ndim == target.ndim == 2):
             return None
         target, yours = target.double(), yours.double()
-        if not (yours.isfinite().all() and yours.numel()):
+        if not (yours.isfinite().all() and yours.numel()) or yours.equal(target):
             return None
         low, high = min(target.min(), yours.min()).item(), max(target.max(), yours.max()).item()
         fig, axes = figures.canvas(1, 2, size=(7.0, 2.6))
