@@ -19,7 +19,7 @@ WORLDS = ("or", "sum", "twin", "code")
 
 
 def _lost_cases(seed: int) -> list[Case]:
-    return [Case(world, {"entry": world}) for world in WORLDS]
+    return [Case(world, {"entry": world}, f"the entry {world!r}") for world in WORLDS]
 
 
 def _entry_run(answer: Any, case: Case) -> Observed:
@@ -41,18 +41,19 @@ Four small worlds. In each, $x_1$ and $x_2$ are what two sensors report and $y$ 
 |---|---|---|
 | `or` | two fair coins, 0 or 1 | 1 if at least one of them is 1 |
 | `sum` | two fair coins, 0 or 1 | $x_1 + x_2$ |
-| `twin` | both report $y$ | one of four equally likely things |
-| `code` | $x_1$ is the first bit of $y$'s number, $x_2$ is 1 if its two bits differ | one of four equally likely things |
+| `twin` | both report $y$ itself | one of four equally likely things |
+| `code` | $x_1$ is the first of $y$'s two bits; $x_2$ is 1 if the two bits differ, else 0 | two fair bits: 00, 01, 10 or 11 |
 
 **First predict**, on paper: if the second sensor fails, what share of the information that both gave about $y$ is gone,
 
 $$ 1 - \frac{I(x_1;\, y)}{I(x_1, x_2;\, y)}\;? $$
 
-**Then** compute it, with a table of probabilities or with pencil and logarithms. Answer with a dict: the share for each world, between 0 and 1,
-to two decimals.""",
+**Then** compute it, with a table of probabilities or with pencil and logarithms. What you need is the entropy $H(y) = -\sum_y p(y) \log_2 p(y)$, and
+$H(y \mid x) = \sum_x p(x)\, H(y \mid X = x)$, what is left of it on average once $x$ is known: $I(x; y) = H(y) - H(y \mid x)$. Answer with a dict: the share
+for each world, between 0 and 1, rounded to two decimals or finer.""",
     hints=(
         "Write down the four (or more) possible pairs of $x_1$ and $x_2$, each with its probability and its $y$.",
-        "$I(x; y) = H(y) - H(y \\mid x)$. With both sensors, $H(y \\mid x_1, x_2)$ is 0 in all four worlds.",
+        "With both sensors $y$ is known in all four worlds: $H(y \\mid x_1, x_2) = 0$, so both together tell $H(y)$.",
         "For $H(y \\mid x_1)$ take each value of $x_1$ by itself: which $y$ are still possible, and how probable is each?",
     ),
     links=("2 · Why more than one?",),
@@ -60,11 +61,11 @@ to two decimals.""",
     run=_entry_run,
     misconceptions={
         "kept": "this is the share that is left, and the share that is gone is asked for",
-        "bits": "these are bits, and a share is asked for: what is gone, divided by what both gave",
+        "bits": "if these are bits: a share is asked for, what is gone divided by what both gave; if it is a share: what does x1 tell by itself?",
         "percent": "this is a percentage; a share lies between 0 and 1",
-        "all": "the first sensor alone still tells something: what do you know about $y$ once you see $x_1$?",
-        "nothing": "the first sensor alone does not tell everything: for which $x_1$ is $y$ still open?",
-        "half": "two sensors need not share the information evenly: count the bits that $x_1$ tells by itself",
+        "all": "the first sensor alone still tells something: what do you know about y once you see x1?",
+        "nothing": "the first sensor alone does not tell everything: for which x1 is y still open?",
+        "half": "two sensors need not share the information evenly: count the bits that x1 tells by itself",
         "guess": "this compares how often a guess is right; information asks for logarithms of probabilities",
     },
     rtol=2e-3,
@@ -112,8 +113,8 @@ decibels. It gives $(B, S)$, in each row the speech plus the noise scaled by a f
 
 $$ 10 \log_{10} \frac{\overline{x^2}}{\overline{(a\,n)^2}} = \text{snr}, $$
 
-where the bar is the mean over the samples of that row. The noise comes as loud as it happens to be. An SNR of `math.inf` means no
-noise at all.""",
+where the bar is the mean over the samples of that row. `snr` is one number for the whole batch; the noise you are given may be loud or soft, in each row
+differently. An SNR of `math.inf` means no noise at all.""",
     hints=(
         "Solve the equation for $a$ with pencil and paper first: it is a square root.",
         "The means run over the samples of a row. `keepdim=True` leaves an axis of length 1 that fits the waveform again.",
@@ -263,7 +264,7 @@ READINGS = ("harm", "sigma", "snr", "price")
 
 
 def _grid_cases(seed: int) -> list[Case]:
-    return [Case(entry, {"entry": entry}) for entry in READINGS]
+    return [Case(entry, {"entry": entry}, f"the entry {entry!r}") for entry in READINGS]
 
 
 GRID = Task(
@@ -281,15 +282,15 @@ $\sigma$ down, the sound's SNR across (clean, 20, 10, 0, −10 dB). The models a
 
 - `"harm"`: in how many of the 25 cells does concatenation, trained clean, lose **more than 0.05** against the better of the two single
   modalities with the same training?
-- `"sigma"` and `"snr"`: the cell in which late fusion, trained with noise, gains **most** over the better single one with the same training (write
-  `math.inf` for a clean sound);
+- `"sigma"` and `"snr"`: where late fusion, trained with noise, gains **most** over the better single one with the same training. Give the levels of
+  noise there, as they stand in `SIGMAS` and `SNRS` (a clean sound is `math.inf`), not the numbers of row and column;
 - `"price"`: with both clean, how much accuracy does late fusion give up when it is trained with noise rather than clean? Three decimals.
 
 Before you compute: in which corner of the table do you expect the largest gain?""",
     hints=(
         "`torch.maximum` of two tables is the better single modality, cell by cell.",
         "Count with `(gain < -0.05).sum()`; think about what the sign of your difference means.",
-        "`argmax` counts the cells row by row: divide by 5 for the row, and the rest is the column.",
+        "`argmax` counts the cells row by row: divide by 5 for the row, and the rest is the column. What level stands there?",
     ),
     links=("6 · A cure",),
     cases=_grid_cases,
@@ -389,9 +390,10 @@ better than its picture, however long it trains, and the weights for the sound s
 
 `pair(image_digits, sound_digits, generator)` gets the digit of each picture $(N)$ and of each recording $(M)$, in no particular order. It gives the number
 of a recording for each picture, $(N)$ whole numbers from 0 to $M-1$. A good pairing makes picture and sound two witnesses of **one** digit, and nothing else connects
-them: which recording of its digit a picture gets is left to chance, drawn anew from `generator` for each picture, every one of them as likely as the others.""",
+them: which recording of its digit a picture gets is left to chance, drawn anew from `generator` for each picture, every one of them as likely as the others.
+There is at least one recording of every digit that is seen.""",
     hints=(
-        "Print the digits of the first ten pairs, `image_digits[:10]` and `sound_digits[pair(…)[:10]]`.",
+        "Call `pair_of_the_colleague` on two short tensors of digits that you make up, and print both digits of each pair: `image_digits` and `sound_digits[pair_of_the_colleague(…)]`.",
         "If picture and sound of a pair belong to different digits and the label is the picture's, what can the sound tell about the label?",
         "For one picture: which recordings are of its digit (`nonzero`)? Draw one of them with `torch.randint(…, generator=generator)`.",
     ),
@@ -426,7 +428,7 @@ BUDGET = 10
 
 
 def _sensors_cases(seed: int) -> list[Case]:
-    return [Case(entry, {"entry": entry}) for entry in ("sensors", "accuracy")]
+    return [Case(entry, {"entry": entry}, f"the entry {entry!r}") for entry in ("sensors", "accuracy")]
 
 
 def _sensors_run(answer: Any, case: Case) -> Observed:
@@ -457,7 +459,7 @@ def _sensors_notice(case: Case, seen: Observed) -> str | None:
 
 SENSORS_TASK = Task(
     name="background.sensors",
-    title="Ten coins for the best pair of senses",
+    title="Ten coins, seven sensors",
     answer="design",
     kind="design",
     minutes=20,
@@ -475,13 +477,14 @@ $\varepsilon_m \sim \mathcal N(0, 1)$. You have **10 coins**:
 | microphone | 4 | 1.1 | |
 | thermal | 3 | 1.3 | |
 | touch | 1 | 2.5 | |
-| twin | 3 | 0.8 | a second screen that shows the camera's picture, with the camera's noise |
+| twin | 3 | 0.8 | a second screen for the camera: it shows the same picture, with the same noise, and nothing without a camera |
 
-Noises of different sensors are independent, but for the twin's. Each is sold once. Fusion is the chapter's: log-probabilities are added. Which sensors do
+The noises are independent of each other, but for the twin's, which is the camera's. Each sensor is sold once. Fusion is the chapter's: log-probabilities are added. Which sensors do
 you buy, so that the robot is right as often as it can be, and how often is that? Answer with a dict: `"sensors"`, a list of names, and `"accuracy"`, a
-number to three decimals.
+number to three decimals: 0.875 for right seven times in eight.
 
-You may derive it or simulate it. To derive it: the log-odds of one report are $2 x_m / \sigma_m^2$; what is their sum's mean, and its spread, when $y = +1$?""",
+You may derive it or simulate it. To derive it: the log-odds of one report are $2 x_m / \sigma_m^2$; what is their sum's mean, and its spread, when $y = +1$?
+The normal distribution function $\Phi(z)$ is `(1 + math.erf(z / math.sqrt(2))) / 2`.""",
     hints=(
         "Given $y$, the reports are independent, so the log-odds add up. Their sum is again a normal variable.",
         "For $y=+1$ the sum has the mean $2q$ and the variance $4q$, with one $q$ that each sensor adds something to. What does a sensor add?",

@@ -47,7 +47,7 @@ floating-point numbers $(M, 3, H, W)$, prepared as the chapter does it:
 
 $$ x \leftarrow \frac{x/255 - \mu_c}{\sigma_c}, \qquad \mu_c, \sigma_c \text{ of colour } c \text{ over all \emph{training} pictures and places.} $$
 
-Why must $\mu$ and $\sigma$ come from the training pictures, even for a picture of the test?""",
+Whether the spread $\sigma_c$ is divided by the number of values or by one less does not matter here. Why must $\mu$ and $\sigma$ come from the training pictures, even for a picture of the test?""",
     hints=(
         "Bytes cannot be negative and cannot hold halves: make numbers of them first.",
         "Which three of the four axes does the mean run over?",
@@ -57,7 +57,7 @@ Why must $\mu$ and $\sigma$ come from the training pictures, even for a picture 
     cases=_standardise_cases,
     run=_standardise_run,
     misconceptions={
-        "test statistics": "mean and spread come from the pictures of the test: in use there is only one of them, and what it is told apart by would be gone",
+        "test statistics": "mean and spread come from the test pictures, so a dark test and a bright one look alike, and with a single picture even its own brightness is lost",
         "both statistics": "mean and spread come from training and test together: then the test has taken part in training",
         "one for all": "all colours share one mean and one spread",
         "each place": "every place of the picture has a mean of its own; one a colour is asked for",
@@ -254,13 +254,13 @@ LAST = Task(
     parts={"values": 3, "left": 1},
     prompt=r"""
 This reader is to say who chases whom. Its GRU is sound, its loss and its data are sound, and it answers like a coin: the cell below shows it. Sentences are padded
-to 80 steps. Find out why, and mend `last`.
+to 80 steps. Find out what is wrong with `last_of_the_reader`, and write a better `last`.
 
 `last(h, mask)` gets the GRU's states $(B, T, D)$ and the mask $(B, T)$, True where a step is real, and gives the state after the **last real step**, $(B, D)$. Some
 tokenisers pad on the left: make it right for both sides. Every sentence has at least one real step, and its real steps are side by side.""",
     hints=(
-        "Print the mask of one sentence, and where in it the step is that `last` picks.",
-        "Chapter 03 measures what is left of a word after ninety steps of padding.",
+        "Print the mask of one sentence, `sentences()[1][0]`. Which of its steps does `last_of_the_reader` pick?",
+        "A GRU goes on reading: behind the last word come some seventy zeros, and each changes its state a little. What is left of the words at the end?",
         "The number of real steps gives the place only if they begin at 0. Multiplying the mask by `torch.arange(T)` and taking the largest works on both sides.",
     ),
     links=("Order: bag, recurrence, attention",),
@@ -286,7 +286,7 @@ TONES = ("3000", "4600", "7000", "9000", "13500")
 
 
 def _alias_cases(seed: int) -> list[Case]:
-    return [Case("below" if tone == "3000" else "above", {"entry": tone}) for tone in TONES]
+    return [Case("below" if tone == "3000" else "above", {"entry": tone}, f"the entry {tone!r}") for tone in TONES]
 
 
 def _entry_run(answer: Any, case: Case) -> Observed:
@@ -303,8 +303,8 @@ ALIAS = Task(
     parts={"below": 1, "above": 3},
     prompt=r"""
 Five tones, of 3,000, 4,600, 7,000, 9,000 and 13,500 Hz, are sampled $r = 8{,}000$ times a second without a filter. **First predict** on paper at which frequency,
-between 0 and 4,000 Hz, each is heard. **Then measure**, as the chapter does with `torch.fft.rfft`. Answer with a dict: `{"3000": …, "4600": …, …}`, in Hz. The entries
-above 4,000 Hz count together.""",
+between 0 and 4,000 Hz, each is heard. **Then measure**, as the chapter does with `torch.fft.rfft`. Answer with a dict: `{"3000": …, "4600": …, …}`, in Hz. The
+four tones above 4,000 Hz earn their 3 points together or not at all.""",
     hints=(
         "At the samples, a tone of frequency $f$ and one of $f + r$ agree: why?",
         "And so do $f$ and $r - f$. Between the two rules every tone finds its place below $r/2$.",
@@ -317,7 +317,7 @@ above 4,000 Hz count together.""",
         "unchanged": "a tone above half the rate cannot be heard as what it is: the samples are the same as those of a lower one",
         "not folded": "this still lies above half the rate",
         "negative": "a negative frequency is heard like the positive one: which tone between 0 and 4,000 Hz has the same samples?",
-        "half rate": "the mirror is not at the rate: at which frequency does a tone meet its own twin?",
+        "half rate": "half the rate is a mirror and not a new beginning: is 4,100 Hz heard as a very low tone, or as one just below 4,000 Hz?",
         "clipped": "tones above half the rate do not pile up there: they come back down",
         "silent": "nothing is lost by sampling alone: without a filter the tone is heard, somewhere else",
         "sampled low": "a tone below half the rate is heard as it is",
@@ -369,7 +369,7 @@ A pair that never comes ($p = 0$) adds nothing to the sum.""",
     hints=(
         "`p.sum(1, keepdim=True)` is $p(x)$ as a column; what is $p(y)$ as a row?",
         "$0 \\cdot \\log 0$ is NaN for a computer and 0 for the sum: `torch.xlogy`, `torch.where`, or sum over the positive entries alone.",
-        "Check yourself on two tables that you can do by head: COPY has 1 bit, two independent coins have 0.",
+        "Check yourself on two tables that you can do in your head: COPY has 1 bit, two independent coins have 0.",
     ),
     links=("Bits",),
     cases=_information_cases,
@@ -489,7 +489,7 @@ WINDOW_TASK = Task(
     difficulty=2,
     parts={"design": 4},
     prompt=r"""
-A hydrophone listens to whales, at 16,000 samples a second. Choose `window` $M$ and `hop` $h$ (in samples) and the number of mel `bands`, so that
+A hydrophone listens to whales, at $r = 16{,}000$ samples a second. Choose `window` $M$ and `hop` $h$ (in samples) and the number of mel `bands`, so that
 
 1. two whistles 70 Hz apart can be told apart: the frequencies of the transform lie $r/M$ apart, at most 70 Hz;
 2. a click is placed in time: a window lasts at most 20 ms;

@@ -52,7 +52,7 @@ projected image:
 
 $$ g = \sigma(W_g\, x_\text{text} + b_g), \qquad h = W_x\, x_\text{image} + b_x, \qquad z = W_o\,(g * h) + b_o, $$
 
-where $*$ multiplies number by number. Write it as a module: `Gated(image_dim, text_dim, dim)`, called as `gated(image, text)` with
+where $*$ multiplies number by number (the chapter's gate has layer normalisation as well; leave it out). Write it as a module: `Gated(image_dim, text_dim, dim)`, called as `gated(image, text)` with
 tensors of shape $(B, \text{image\_dim})$ and $(B, \text{text\_dim})$, gives $(B, \text{dim})$. Name the three linear layers `gate`, `image`
 and `out`, so that the check can give them weights of its own.""",
     hints=(
@@ -60,18 +60,18 @@ and `out`, so that the check can give them weights of its own.""",
         "Which of the two inputs does the gate read, and which does it let through? The shapes of the layers follow from that.",
         "The last layer reads the product $g * h$, so it maps `dim` numbers to `dim` numbers.",
     ),
-    links=("2 · The model, layer by layer",),
+    links=("2 · The model, layer by layer", "Whom to believe: attention weights, gates, FiLM"),
     cases=_gated_cases,
     run=_gated_run,
     misconceptions={
         "no sigmoid": "what the text computes is no gate yet: its numbers may be anything, and a gate lies between 0 and 1",
         "gate on text": "the gate multiplies the wrong thing: the text decides, and something else is let through",
         "softmax": "the gate's numbers compete with each other (they sum to one); each opens and closes by itself",
-        "no output layer": "the product is not the end: one more linear map stands between it and $z$",
+        "no output layer": "the product is not the end: one more linear map stands between it and z",
         "sum": "the gate is added to the projected image; a gate scales what passes through it",
         "tanh": "the gate takes values below 0, so it can flip a number's sign; it is to let through more or less of it",
         "half closed": "gate and its opposite are mixed up: where the gate is open, the image must pass",
-        "residual": "something gets around the gate: with the gate shut, nothing of the image may be left in $z$",
+        "residual": "something gets around the gate: with the gate shut, nothing of the image may be left in z",
         "gate after": "the gate is applied to the result instead of to the projected image: compare the order of the three equations",
     },
     blocks=("mmteach.fusion.gated",),
@@ -84,7 +84,7 @@ COUNTS = ("convolutions", "embedding", "lstm", "first dense", "all")
 
 
 def _count_cases(seed: int) -> list[Case]:
-    return [Case(entry, {"entry": entry}) for entry in COUNTS]
+    return [Case(entry, {"entry": entry}, f"the entry {entry!r}") for entry in COUNTS]
 
 
 def _entry_run(answer: Any, case: Case) -> Observed:
@@ -101,7 +101,7 @@ COUNT = Task(
     parts=dict.fromkeys(COUNTS, 1),
     prompt=r"""
 The classic model of section 2 is to be built for pictures of $64 \times 64$ pixels and a vocabulary of 5,000 words; all else stays. **Predict** with pencil and
-paper, **then** build it on the device `meta` and compare. Answer with a dict of whole numbers, the parameters of
+paper, **then** build it (the chapter's class is `mmteach.fusion.ClassicFusion`) on the device `meta` and compare. Answer with a dict of whole numbers, the parameters of
 
 - `"convolutions"`: all three convolutions, with biases;
 - `"embedding"`: the table of word vectors;
@@ -175,7 +175,8 @@ Write `bce(logits, labels)`: scores $a$ $(N)$ **before** the sigmoid, and labels
 
 $$ L = -\frac1N \sum_{n} \big[\, y_n \log \hat y_n + (1-y_n) \log(1-\hat y_n) \,\big], \qquad \hat y_n = \sigma(a_n), $$
 
-and it stays finite, with a finite gradient, for logits of $\pm 200$. Do not call PyTorch's own loss functions: write it.""",
+and it stays finite, with a finite gradient, for logits of $\pm 200$. Do not call PyTorch's own
+loss functions, though the check does not see it: write it.""",
     hints=(
         "Where does the naive formula break? Compute $\\sigma(200)$ and $1 - \\sigma(200)$ in float32.",
         "$1 - \\sigma(a) = \\sigma(-a)$, so both logarithms are of the same kind.",
@@ -185,7 +186,7 @@ and it stays finite, with a finite gradient, for logits of $\pm 200$. Do not cal
     cases=_bce_cases,
     run=_bce_run,
     misconceptions={
-        "overflow": "for a logit of ±200 the loss is not finite: the sigmoid has become exactly 0 or 1 before the logarithm sees it",
+        "overflow": "for a logit of ±200 the loss is not finite: what the logarithm sees has become exactly 0, or infinite, one step before",
         "clamped": "for a logit of ±200 the loss is finite and far too small: clamping hides the mistakes that cost most",
         "sum": "the examples are added and not averaged",
         "other sign": "the loss is negative: what is to be made small is the negative logarithm",
@@ -231,7 +232,7 @@ AUC = Task(
     difficulty=2,
     parts={"values": 3, "ties": 1},
     prompt=r"""
-The area under the ROC curve has a plain meaning: draw one example that is nature and one that is not; the area is the probability that the model scores the first
+The area under the ROC curve has a plain meaning: draw one example that is nature (a positive) and one that is not (a negative); the area is the probability that the model scores the first
 one higher. Write `auc(scores, labels)` from that meaning: scores $(N)$, labels $(N)$ of 0 and 1, both present. Count all pairs of a positive $p$ and a negative $q$,
 
 $$ \text{auc} = \frac{1}{P\,Q} \sum_{p,\,q} \Big( [\,s_p > s_q\,] + \tfrac12\,[\,s_p = s_q\,] \Big), $$
@@ -300,7 +301,7 @@ answer for yourself: which entries hold the image alone, and how long is $z$ for
         "`a[:, :, None] * b[:, None, :]` has shape $(B, I+1, J+1)$: an outer product for each example.",
         "`flatten(1)` writes each example's table in one row; the last axis runs fastest.",
     ),
-    links=("1 · One question, two senses",),
+    links=("All products: bilinear, tensor, low rank",),
     cases=_tensor_cases,
     run=_tensor_run,
     picture=pictures.tables("value", "place in z"),
@@ -367,7 +368,7 @@ with its **largest** draw.""",
         "`any(dim=…)` finds the examples that would lose everything. Which axis holds an example's modalities?",
         "For those, the place of the largest draw (`argmax`) as a row of True and False: `one_hot`, or a comparison with the row's maximum.",
     ),
-    links=("1 · One question, two senses",),
+    links=("10 · When a modality is missing",),
     cases=_drop_cases,
     run=_drop_run,
     picture=pictures.tables("value", "modality"),
@@ -422,14 +423,15 @@ WEIGHTS = Task(
     answer="fuse",
     kind="debug",
     minutes=20,
-    difficulty=3,
+    difficulty=2,
     parts={"values": 2, "missing": 2},
     prompt=r"""
 This fusion averages the modalities' vectors with learned weights. With batches of 64 it trains well; asked about one example at a time it is right far less often,
-as the cell below shows. And where a modality is absent, whatever stands in its place still moves the answer. There are **two** faults in `fuse`. Find both.
+as the cell below shows. And where a modality is absent, whatever stands in its place still moves the answer. There are **two** faults in
+`fuse_with_faults`. Find both, and write a `fuse` without them.
 
 `fuse(vectors, scores, present)` gets $(B, M, D)$ vectors, one for each of $M$ modalities, their scores $(B, M)$, and a bool tensor $(B, M)$, True where a modality is there; at least one
-is. It gives
+is. In the place of an absent one stand zeros, or numbers left from before. It gives
 
 $$ z = \sum_{m\ \text{present}} w_m\, x_m, \qquad w_m = \frac{e^{s_m}}{\sum_{m'\ \text{present}} e^{s_{m'}}} \qquad (B, D). $$""",
     hints=(
@@ -437,7 +439,7 @@ $$ z = \sum_{m\ \text{present}} w_m\, x_m, \qquad w_m = \frac{e^{s_m}}{\sum_{m'\
         "Print the weights of one example and add them up, with all modalities there and with one absent.",
         "A score of minus infinity has weight 0 after a softmax: `masked_fill` before it, not after.",
     ),
-    links=("5 · Does it help?", "3 · Padding, and what an LSTM forgets"),
+    links=("Whom to believe: attention weights, gates, FiLM", "10 · When a modality is missing"),
     cases=_weights_cases,
     run=_weights_run,
     misconceptions={
@@ -496,12 +498,12 @@ CHOOSE = Task(
     difficulty=1,
     parts={"choice": 3},
     prompt=r"""
-A run of the classic model left a table: a list with a dict an epoch, each with `"train_loss"`, `"valid_loss"`, `"valid_auc"` and `"test_auc"`. The chapter chooses the epoch by the
+A run of the classic model left a table: a list with one dict for each epoch, and in each `"train_loss"`, `"valid_loss"`, `"valid_auc"` and `"test_auc"`. The chapter chooses the epoch by the
 figure it cares about, on the split that is made for choosing, and reports what that epoch does on the test. Write that down as a function:
 `reported(history)` gives a dict `{"epoch": …, "auc": …}`, the epoch counted **from 1**, and the figure to report.""",
     hints=(
         "Which split may be looked at as often as you like, and which only once?",
-        "The loss and the area do not have their best epoch at the same place: the chapter says which of the two it goes by, and why.",
+        "The loss and the area need not be best in the same epoch: the end of section 4 says which of the two the chapter goes by, and why.",
         "`max(range(len(history)), key=…)` gives a place counted from 0.",
     ),
     links=("4 · Training", "5 · Does it help?"),

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 01 · Background: exercises
 #
-# **For those who have read** chapter 01. Seven tasks, about two hours in all. Each check answers at once: with ✓ and your points, or with the first thing that is
+# **For those who have read** chapter 01. Seven tasks, about two hours in all, and an open question. Each check answers at once: with ✓ and your points, or with the first thing that is
 # wrong and the idea behind it. Its inputs are drawn anew each time, so an answer that knows one example by heart does not pass.
 #
 # Write where it says `YOUR CODE HERE`, and delete the line that raises. Unfold a hint as late as you can, and one at a time. What
@@ -229,6 +229,8 @@ check("background.sensors", design)
 #
 # In 200 to 300 words: which experiment would you run before you answer, on which data, against which baselines, and with which figure? Name two ways in which
 # the company's comparison may mislead, and one situation on the ward in which the second sensor could make things **worse**, with what you would do about it.
+#
+# Read again: [Three models, one budget](../notebooks/01_background.ipynb#Three-models%2C-one-budget); [6 · A cure](../notebooks/01_background.ipynb#6-%C2%B7-A-cure); [And with real people?](../notebooks/01_background.ipynb#And-with-real-people%3F).
 #
 # *6 points, marked by a person.*
 

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 02 · Concepts: exercises
 #
-# **For those who have read** chapter 02. Eight tasks, about two hours in all. Each check answers at once: with ✓ and your points, or with the first thing that is
+# **For those who have read** chapter 02. Eight tasks, about two hours in all, and an open question. Each check answers at once: with ✓ and your points, or with the first thing that is
 # wrong and the idea behind it. Its inputs are drawn anew each time, so an answer that knows one example by heart does not pass.
 #
 # Write where it says `YOUR CODE HERE`, and delete the line that raises. Unfold a hint as late as you can, and one at a time. What
@@ -197,6 +197,8 @@ check("concepts.gap", gap)
 # you expect to be redundant, unique and synergistic about the answer, and why? Describe how you would **estimate** the four parts from 2,000 labelled examples, one way in which
 # the estimate will be wrong and in which direction, and how you would find that out. Last: which of your preprocessing steps could destroy one of the parts before
 # any model sees the data?
+#
+# Read again: [Four parts](../notebooks/02_concepts.ipynb#Four-parts); [On real data: an estimate, and its traps](../notebooks/02_concepts.ipynb#On-real-data%3A-an-estimate%2C-and-its-traps); [2 · Images: scale, turn, change](../notebooks/02_concepts.ipynb#2-%C2%B7-Images%3A-scale%2C-turn%2C-change).
 #
 # *6 points, marked by a person.*
 

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 03 · Fusion: exercises
 #
-# **For those who have read** chapter 03. Eight tasks, about two hours in all. Each check answers at once: with ✓ and your points, or with the first thing that is
+# **For those who have read** chapter 03. Eight tasks, about two hours in all, and an open question. Each check answers at once: with ✓ and your points, or with the first thing that is
 # wrong and the idea behind it. Its inputs are drawn anew each time, so an answer that knows one example by heart does not pass.
 #
 # Write where it says `YOUR CODE HERE`, and delete the line that raises. Unfold a hint as late as you can, and one at a time. What
@@ -216,6 +216,8 @@ print("with yours: right on {:.2f} in a batch of 64, on {:.2f} one by one".forma
 # fewer than one in ten is “not as described”. In 200 to 300 words: which fusion would you try first, and which second? What could the two modalities tell only *together* here, and which of
 # the fusions of the chapter can express that? Say how you split the data, which baselines get which budget, which figure you report with which uncertainty, and how the offers without a
 # photo enter training and test.
+#
+# Read again: [7 · Where to fuse: early, intermediate, late](../notebooks/03_fusion.ipynb#7-%C2%B7-Where-to-fuse%3A-early%2C-intermediate%2C-late); [9 · The table](../notebooks/03_fusion.ipynb#9-%C2%B7-The-table); [Which differences are real?](../notebooks/03_fusion.ipynb#Which-differences-are-real%3F); [10 · When a modality is missing](../notebooks/03_fusion.ipynb#10-%C2%B7-When-a-modality-is-missing); [11 · Modality competition](../notebooks/03_fusion.ipynb#11-%C2%B7-Modality-competition); [Two cures, tried](../notebooks/03_fusion.ipynb#Two-cures%2C-tried).
 #
 # *6 points, marked by a person.*
 

@@ -47,8 +47,8 @@ def lost(case: Case) -> Expectation:
     wrong = {
         "kept": one / both,
         "percent": 100 * share,
+        "half": 0.5,  # before the bits: of OR 0.5 bits are gone, and half is what many guess
         "bits": both - one,
-        "half": 0.5,
         "all": 1.0,
         "nothing": 0.0,
         "guess": 1 - _right_guesses([(a, y) for a, _, y in outcomes]),
@@ -69,12 +69,12 @@ def snr(case: Case) -> Expectation:
         "no square root": px / pn * tenth,
         "sign": (px / pn / tenth).sqrt() if ratio.isfinite() else a,
         "batch": (x.square().mean() / n.square().mean() * tenth).sqrt(),
-        "noise as it is": (px * tenth).sqrt(),
         "speech ignored": (tenth / pn).sqrt(),
         "natural": (px / pn * (-ratio / 10).exp()).sqrt(),
         "variance": (x.var(1, keepdim=True, correction=0) / n.var(1, keepdim=True, correction=0) * tenth).sqrt(),
     }
     wrong: dict[str, Any] = {name: {"value": (x + factor * n).float()} for name, factor in factors.items()}
+    wrong["noise as it is"] = [{"value": (x + factor * n).float()} for factor in ((px * tenth).sqrt(), tenth.sqrt())]
     twice = [(px / pn).sqrt() * tenth, (px / pn).sqrt() * tenth.sqrt().sqrt()]
     wrong["twenty"] = [{"value": (x + factor * n).float()} for factor in twice]
     if ratio.isfinite():
@@ -109,6 +109,7 @@ def late(case: Case) -> Expectation:
         found["mean of probabilities"],
         {"value": ((a.exp() + b.exp()) / 2 / prior).log().log_softmax(-1).float()},
     ]
+    found["prior not logged"] = [found["prior not logged"], {"value": (a + b - prior).float()}]
     found["mean of logs"] = [found["mean of logs"], {"value": ((a + b) / 2).log_softmax(-1).float()}]
     return Expectation({"value": right.float(), "rows": right.float()}, found)
 

@@ -17,8 +17,8 @@ def _wrong(values: dict[str, Any]) -> dict[str, Any]:
 def standardise(case: Case) -> Expectation:
     train, test = case.inputs["train"].double() / 255, case.inputs["test"].double() / 255
 
-    def by(x: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-        return x.mean(axes, keepdim=True), x.std(axes, keepdim=True, correction=0)
+    def by(x: Tensor, axes: tuple[int, ...], less: int = 0) -> tuple[Tensor, Tensor]:
+        return x.mean(axes, keepdim=True), x.std(axes, keepdim=True, correction=less)
 
     mean, std = by(train, (0, 2, 3))
     both = torch.cat([train, test])
@@ -29,10 +29,8 @@ def standardise(case: Case) -> Expectation:
     raw = case.inputs["test"]
     wrapped = (raw - (mean * 255).round().to(torch.uint8)).double() / (std * 255)
     values: dict[str, Any] = {
-        "test statistics": z(test, by(test, (0, 2, 3))),
         "both statistics": z(test, by(both, (0, 2, 3))),
         "one for all": z(test, by(train, (0, 1, 2, 3))),
-        "each place": z(test, by(train, (0,))),
         "variance": (test - mean) / std.square(),
         "no spread": test - mean,
         "no mean": test / std,
@@ -40,7 +38,14 @@ def standardise(case: Case) -> Expectation:
         "bytes": wrapped,
     }
     wrong = _wrong(values)
-    wrong["each picture"] = [{"value": z(test, by(test, axes)).float()} for axes in ((2, 3), (1, 2, 3))]
+
+    def either(x: Tensor, *over: tuple[int, ...]) -> list[dict[str, Tensor]]:
+        """With few values it shows whether the spread divides by their number or by one less; each is the same mistake."""
+        return [{"value": z(test, by(x, axes, less)).float()} for axes in over for less in (0, 1)]
+
+    wrong["test statistics"] = either(test, (0, 2, 3))
+    wrong["each place"] = either(train, (0,))
+    wrong["each picture"] = either(test, (2, 3), (1, 2, 3))
     wrong["mixed scales"] = [
         {"value": ((255 * test - mean) / std).float()},
         {"value": ((test - 255 * mean) / (255 * std)).float()},

@@ -286,7 +286,7 @@ def choose(case: Case) -> Expectation:
         return min(epochs, key=lambda e: history[e][name])
 
     best, tests = largest("valid_auc"), [row["test_auc"] for row in history]
-    zero = {"epoch": best, "auc": history[best]["test_auc"]}
+    zero = [{"epoch": best, "auc": history[best][split]} for split in ("test_auc", "valid_auc")]
     values: dict[str, Any] = {
         "by the test": at(largest("test_auc")),
         "by the loss": at(smallest("valid_loss")),
