@@ -57,9 +57,11 @@ def triplet_loss(
 
     scores = matmul(image, text.T)  # (B, B)
     match = scores.diagonal()
-    negative = there[:, None] & there[None, :] & ~torch.eye(len(image), dtype=torch.bool, device=image.device)
-    image_anchors = torch.where(negative, (margin - match[:, None] + scores).clamp(min=0), 0)
-    text_anchors = torch.where(negative, (margin - match[None, :] + scores).clamp(min=0), 0)
+    no_negative = torch.eye(len(image), dtype=torch.bool, device=image.device)
+    if present is not None:
+        no_negative = no_negative | ~(there[:, None] & there[None, :])
+    image_anchors = (margin - match[:, None] + scores).clamp(min=0).masked_fill(no_negative, 0)
+    text_anchors = (margin - match[None, :] + scores).clamp(min=0).masked_fill(no_negative, 0)
     if negatives == "hardest":
         return image_anchors.amax(1).sum() + text_anchors.amax(0).sum()
     return image_anchors.sum() + text_anchors.sum()
