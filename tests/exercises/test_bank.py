@@ -45,14 +45,48 @@ def test_a_wrong_answer_loses_the_part_it_breaks_and_is_told_why(name, mistake, 
         assert found.misconception == misconception, f"seed {seed}: {found.says}"
 
 
-def test_the_confusion_matrix_is_diagonal_and_nine_in_ten_have_a_message_of_their_own():
-    matrix, own = Counter(), Counter()
-    for name, _, answer, misconception, _ in wrong_cases():
-        told = verdict(exercises.find(name), answer, seed=11)[0].misconception
-        matrix[told == misconception] += 1
-        own[misconception not in DESCRIPTIONS] += 1
-    assert matrix[False] == 0
-    assert own[True] / own.total() >= 0.9, own
+def confusion(chapter):
+    """By task, a Counter of (misconception expected, misconception told), and a row (credit lost, own message) an answer."""
+    matrices, rows = {}, []
+    for name, mistake, answer, misconception, parts in wrong_cases():
+        if name.partition(".")[0] == chapter:
+            found = verdict(exercises.find(name), answer, seed=11)[0]
+            matrices.setdefault(name, Counter())[misconception, found.misconception] += 1
+            lost = not any(found.parts[part] for part in parts)
+            own = found.misconception == misconception and misconception not in DESCRIPTIONS
+            rows.append((f"{name}, {mistake}", lost, own))
+    return matrices, rows
+
+
+def drawn(name, matrix):
+    """A task's confusion matrix as text: a row for what is expected, a column for what is told, empty where it never comes."""
+    names = list(dict.fromkeys([told for pair in matrix for told in pair]))
+    lines = [f"{name}: expected (down), told (across, in the same order)"]
+    for row, expected in enumerate(names, start=1):
+        counts = " ".join(f"{matrix[expected, told] or '·':>2}" for told in names)
+        lines.append(f"  {row:>2} {expected:<22} {counts}")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("chapter", exercises.CHAPTERS)
+def test_the_confusion_matrix_is_diagonal_and_nine_in_ten_have_a_message_of_their_own(chapter):
+    """`pytest -s -k confusion` shows the matrices."""
+    matrices, rows = confusion(chapter)
+    print("", *(drawn(name, matrix) for name, matrix in matrices.items()), sep="\n")
+    share = sum(own for _, _, own in rows) / len(rows)
+    print(
+        f"{chapter}: {len(rows)} wrong answers, {sum(lost for _, lost, _ in rows)} lose the part they break, ", end=""
+    )
+    print(f"{share:.1%} get a message of their own")
+    assert [what for what, lost, _ in rows if not lost] == []
+    assert share >= 0.9, [what for what, _, own in rows if not own]
+    off = {(name, *pair): n for name, matrix in matrices.items() for pair, n in matrix.items() if pair[0] != pair[1]}
+    assert off == {}
+
+
+@pytest.mark.parametrize("task", exercises.tasks(), ids=lambda task: task.name)
+def test_no_two_misconceptions_of_a_task_are_told_the_same(task):
+    assert len(set(task.misconceptions.values())) == len(task.misconceptions)
 
 
 def test_every_misconception_of_a_task_has_an_answer_that_is_told_it():
