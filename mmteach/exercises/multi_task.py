@@ -267,6 +267,7 @@ def _dwa_cases(seed: int) -> list[Case]:
         Case("values", {"history": history(3, 4), "tau": draw.number(1.5, 2.5)}, "four tasks"),
         Case("start", {"history": history(1, 3), "tau": 2.0}, "one finished epoch"),
         Case("start", {"history": torch.zeros(0, 3), "tau": 2.0}, "no finished epoch"),
+        Case("start", {"history": history(2, 3), "tau": draw.number(0.3, 0.6)}, "two finished epochs"),
         Case("extremes", {"history": history(3, 3), "tau": 0.004}, "a temperature of 0.004"),
     ]
 
@@ -312,6 +313,7 @@ and what for a very large $\tau$? Which change of a loss's unit do they notice?"
         "centred by division": "the rates are divided by their mean before the softmax, as another method does",
         "all epochs": "a mean over more epochs than the last two is taken",
         "start": "with fewer than two finished epochs there is no rate, and every task has the weight 1",
+        "waits": "two finished epochs are enough for a rate, and here every task still has the same weight",
         "overflow": "at a low temperature the weights are no numbers: an exponential has become infinite",
     },
     blocks=("mmteach.multitask.weighting",),

@@ -623,6 +623,11 @@ BANK = {
             "mean of all losses": (averaged_by(lambda h: h[-1] / h.mean(0)), "all epochs"),
             "starts with shares": (lambda h, tau: averaged(h, tau) / (1 if len(h) > 1 else h.shape[1]), "start", "start"),
             "starts with losses": (lambda h, tau: averaged(h, tau) if len(h) != 1 else h[0], "start", "start"),
+            "starts at the third": (
+                lambda h, tau: averaged(h, tau) if len(h) > 2 else torch.ones(h.shape[1]),
+                "waits",
+                "start",
+            ),
             "no beginning": (
                 lambda h, tau: h.shape[1] * torch.softmax(h[-1] / h[-2] / tau, 0),
                 "raises",

@@ -38,6 +38,9 @@ EQUIVALENT = {
         "total = total + far.masked_fill(~mismatch, not torch.inf).amax(dim=1).clamp(min=0).sum()",
     ): "False is 0, and a hinge of 0 costs as little as one of minus infinity",
     ("cross_modal.teacher", "return read, wanted, wanted > 0"): "no token is below 0",
+    ("cross_modal.bleu", "if right <= 0:"): "no count is below 0",
+    ("multi_task.dwa", "return len(r) * torch.softmax(r / tau, dim= -1)"): "there is one axis",
+    ("multi_task.holm", "corrected = (factors * values).clamp(max=1).cummax(dim= -1).values"): "there is one axis",
     (
         "multi_task.conflicts",
         "gradient = torch.zeros_like(used[ -1])",

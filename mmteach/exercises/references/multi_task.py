@@ -180,6 +180,7 @@ def dwa(case: Case) -> Expectation:
         "no temperature": weights(r, 1.0),
         "centred by division": weights(r / r.mean()),
         "all epochs": [weights(steps.mean(0)), weights(last / history.mean(0)), weights(last / history[:-1].mean(0))],
+        "waits": even if len(history) == 2 else [],
         "overflow": tasks * naive / naive.sum(),
     }
     return Expectation({"value": weights(r).float()}, _wrong(values))
