@@ -49,7 +49,7 @@ def picture_finder(
     canvas.rows = 10
     names = w.Text(value=could_be, description="It could be", style=LABEL, layout=wide)
     hint = w.HTML(f"<small>Each letter paints a square: {PAINT_NAMES}.</small>")
-    upload = w.FileUpload(accept="image/*", multiple=False, description="or upload a picture")
+    upload = _upload("image/*", "or upload a picture")
     find, ask, ask_file = (_button(text) for text in ("Find pictures", "What is my drawing?", "What is my upload?"))
     shown = w.Output()
 
@@ -89,7 +89,7 @@ def speech_writer(
     words = w.Text(value=text, description="Say", style=LABEL, layout=w.Layout(width="560px"), continuous_update=False)
     voice = w.Dropdown(options=list(voices), description="Voice", style=LABEL)
     ear = w.Dropdown(options=list(recognisers), description="Recogniser", style=LABEL, layout=w.Layout(width="400px"))
-    upload = w.FileUpload(accept="audio/*", multiple=False, description="or upload a sound")
+    upload = _upload("audio/*", "or upload a sound")
     speak, hear_file = _button("Say it and listen"), _button("Listen to my upload")
     shown = w.Output()
 
@@ -129,7 +129,7 @@ def clip_finder(
     )
     thing = w.Dropdown(options=list(objects.items()), description="Film", style=LABEL)
     action = w.Dropdown(options=list(actions), description="that", style=LABEL)
-    upload = w.FileUpload(accept="image/*", multiple=False, description="or upload a moving GIF")
+    upload = _upload("image/*", "or upload a moving GIF")
     find, shoot, show_file = (_button(text) for text in ("Find clips", "Film it and tell", "Tell what my upload shows"))
     shown = w.Output()
 
@@ -147,7 +147,16 @@ def clip_finder(
 def _button(text: str) -> Any:
     import ipywidgets as w
 
-    return w.Button(description=text, layout=w.Layout(width="220px"))
+    # Neither shrinks in a row that is wider than the page: its words would be cut.
+    return w.Button(description=text, layout=w.Layout(width="220px", flex="0 0 auto"))
+
+
+def _upload(accept: str, text: str) -> Any:
+    import ipywidgets as w
+
+    return w.FileUpload(
+        accept=accept, multiple=False, description=text, layout=w.Layout(width="220px", flex="0 0 auto")
+    )
 
 
 def _answer(shown: Any, make: Callable[[], object]) -> None:
