@@ -6,6 +6,7 @@ notebook to another, and the address on Colab, are the same in both.
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 from pathlib import Path
@@ -23,6 +24,7 @@ STILL = (
     "the still figure near it shows the same point.*"
 )
 LINK = re.compile(r"(\]\((?:\.\./)?(?:[\w/]*\.ipynb)?)#([^)\s]+)\)")
+SUMMARY = re.compile(r"<summary>.*?</summary>", re.DOTALL)
 
 
 def write(root: Path, book: Path) -> None:
@@ -44,12 +46,18 @@ def page(notebook: NotebookNode, kept: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = LINK.sub(lambda m: f"{m[1]}#{anchor(unquote(m[2]))})", cell.source)
+            cell.source = SUMMARY.sub(lambda m: re.sub(r"\$([^$]+)\$", formula, m[0]), cell.source)
         if "colab" in cell.metadata.get("tags", []):
             cell.metadata.tags = ["remove-cell"]  # it installs the library on Colab, and says nothing to a reader
     for identity in widgets.put_back(notebook, kept):
         (cell,) = (cell for cell in notebook.cells if cell.id == identity)
         place = next(i for i, output in enumerate(cell.outputs) if WIDGET in output.get("data", {}))
         cell.outputs.insert(place, nbformat.v4.new_output("display_data", {"text/markdown": STILL}))
+
+
+def formula(found: re.Match[str]) -> str:
+    """A formula inside of HTML, which Sphinx hands on unread, as MathJax finds it."""
+    return f'<span class="math notranslate nohighlight">\\({html.escape(found[1], quote=False)}\\)</span>'
 
 
 def anchor(heading: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 # The packages in the order in which one builds on another, then what stands around them; a page each.
 PAGES = ["data", "metrics", "encoders", "fusion", "alignment", "generation", "multitask", "training", "diagnosis"]
 PAGES += ["figures", "widgets", "recipes", "claims", "exercises", "grading", "course", "cli", "doctor"]
+NAME = re.compile(r"(?<![`}])`([A-Za-z_][\w.]*)`(?!`)")
 ANSWERS = "references"  # what exercises are compared with
 ITEM = re.compile(r"^((?:`?[\w*⟨⟩.′\[\]]+`?(?:, |\s*\(|\) |, …|…| and )?)+):\s+(?=\S)", re.UNICODE)
 
@@ -23,11 +24,13 @@ def write(package: Path, folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     there = {path.stem for path in package.iterdir() if (path.is_dir() or path.suffix == ".py") and path.stem[0] != "_"}
     pages = [name for name in PAGES if name in there] + sorted(there - set(PAGES) - {"results", "files"})
-    rows = []
+    rows, known = [], _addresses(package, pages)
     for name in pages:
         modules = _modules(package, name)
         parts = [f"# mmteach.{name}"]
-        parts += [_module(path, package, first=i == 0) for i, path in enumerate(modules)]
+        parts += [
+            link(_module(path, package, first=i == 0), _name(path, package), known) for i, path in enumerate(modules)
+        ]
         (folder / f"{name}.md").write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
         doc = ast.get_docstring(ast.parse(modules[0].read_text(encoding="utf-8"))) or ""
         rows.append(f"| [mmteach.{name}]({name}.md) | {doc.partition(chr(10))[0]} |")
@@ -53,10 +56,50 @@ def _modules(package: Path, name: str) -> list[Path]:
     return sorted(inside, key=lambda path: (path != package / name / "__init__.py", path.relative_to(package).parts))
 
 
+def _name(path: Path, package: Path) -> str:
+    """The name by which a file is imported."""
+    parts = list(path.relative_to(package.parent).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _addresses(package: Path, pages: list[str]) -> dict[str, str]:
+    """Where each module, function and class stands, by its own name and by that of the package that hands it on."""
+    known: dict[str, str] = {}
+    for page in pages:
+        for path in _modules(package, page):
+            module = _name(path, package)
+            known[module] = module
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if _is_public(node):
+                    known[f"{module}.{node.name}"] = f"{module}.{node.name}"
+                    known.setdefault(f"{package.name}.{page}.{node.name}", f"{module}.{node.name}")
+    return known
+
+
+def link(text: str, module: str, known: dict[str, str]) -> str:
+    """Text in which a name in `code` leads to its entry: classes, full names, and whatever opens a row of a table."""
+    page = ".".join(module.split(".")[:2])
+
+    def entry(found: re.Match[str], any_name: bool) -> str:
+        name = found[1]
+        places = [name] if "." in name else [f"{module}.{name}", f"{page}.{name}"]
+        target = next((known[place] for place in places if place in known), None)
+        wanted = any_name or "." in name or name[0].isupper()  # `dropout` in a sentence is an argument, not the module
+        return f"{{py:obj}}`{name} <{target}>`" if target and wanted else found[0]
+
+    def line(plain: str) -> str:
+        if not plain.startswith("| "):
+            return NAME.sub(lambda m: entry(m, False), plain)
+        head, bar, rest = plain[1:].partition("|")
+        return f"|{NAME.sub(lambda m: entry(m, True), head)}{bar}{NAME.sub(lambda m: entry(m, False), rest)}"
+
+    pieces = re.split(r"(^```.*?^```$)", text, flags=re.MULTILINE | re.DOTALL)
+    return "".join(piece if piece.startswith("```") else "\n".join(map(line, piece.split("\n"))) for piece in pieces)
+
+
 def _module(path: Path, package: Path, first: bool) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    parts = list(path.relative_to(package.parent).with_suffix("").parts)
-    name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    name = _name(path, package)
     said = [f"```{{py:module}} {name}\n```"]
     said += [] if first else [f"## {'.'.join(name.split('.')[2:])}"]
     said.append(ast.get_docstring(tree) or "")

@@ -12,6 +12,17 @@ document.addEventListener("DOMContentLoaded", () => {
     view.replaceWith(frame);
     frame.append(view);
   }
+  // Printed sentences wrap, so that a verdict is read to its end; lines with columns stay whole, and scroll.
+  for (const printed of document.querySelectorAll(".cell_output .stream pre")) {
+    if (printed.querySelector("span:not(:empty)")) continue; // coloured text
+    const lines = printed.textContent.replace(/\n$/, "").split("\n").map((text) => {
+      const line = document.createElement("span");
+      if (/^[✓✗]/.test(text) || !/\S {2,}\S/.test(text)) line.className = "mm-sentence";
+      line.textContent = `${text}\n`;
+      return line;
+    });
+    printed.replaceChildren(...lines);
+  }
   // What the theme leaves without a name that fits what is seen.
   for (const button of document.querySelectorAll(".search-button-field")) button.removeAttribute("aria-label");
   for (const summary of document.querySelectorAll(".bd-sidebar-primary summary")) {

@@ -153,6 +153,8 @@ def test_each_page_works_offline_for_every_reader_on_every_screen(site, pages, g
             wrong.append(f"{name}: {formulas.count(False)} of {len(formulas)} formulas are not set")
         if page.locator("mjx-merror, [data-mml-node=merror]").count():
             wrong.append(f"{name}: a formula MathJax cannot read")
+        if "$" in "".join(page.locator("summary").all_inner_texts()):
+            wrong.append(f"{name}: a formula in a line that unfolds is not set")
         page.add_script_tag(path=str(AXE))
         page.add_style_tag(content="* { transition: none !important }")  # axe must not see a colour on its way
         for theme in ("light", "dark"):

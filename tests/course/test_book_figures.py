@@ -51,7 +51,9 @@ def test_what_is_read_stands_out_from_its_background(theme):
     block = re.search(rf'html\[data-theme="{theme}"\] {{(.*?)}}', CSS, re.DOTALL)[1]
     colours = dict(re.findall(r"--pst-color-([\w-]+): (#\w{6})", block))
     read_on = [colours[name] for name in ("background", "surface")]
-    written = [colours[name] for name in ("primary", "secondary", "link", "link-hover", "inline-code")]
+    written = [
+        colours[name] for name in ("primary", "secondary", "link", "link-hover", "link-higher-contrast", "inline-code")
+    ]
     assert min(contrast(text, paper) for text in written for paper in read_on) >= 4.5
 
 
