@@ -86,7 +86,7 @@ def ranking(table: pd.DataFrame, column: str, *, title: str, chance: float | Non
         for row, (name, mean) in enumerate(means.items()):
             values = table.loc[table.model == name, column].to_numpy(float)
             _, low, high = mean_interval(values)
-            colour = COLOURS.get(str(name), PURPLE)
+            colour = COLOURS[str(name)] if name in ("image", "text", "audio", "video") else PURPLE
             ax.plot([low, high], [row, row], color=colour, lw=7, alpha=0.3, solid_capstyle="round")
             ax.plot(values, [row] * len(values), "o", color=colour, ms=4)
             ax.annotate(
