@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def verify(course: Course, asked: list[str], runs: int = 5, json_file: Path | No
     if runs < 1:
         raise CourseError(f"--seeds must be at least 1, got {runs}")
     chapters = choose(course.chapters(), asked, course.notebooks)
-    kept = _kept(json_file, scale())
+    kept = _kept(json_file, {"scale": scale(), "precision": os.environ.get("MMTEACH_PRECISION", "auto")})
     broken = 0
     for k in range(1, runs + 1):  # a seed of every chapter before the next, so that a table cut short is about all
         for path in chapters:
@@ -62,21 +63,24 @@ def verify(course: Course, asked: list[str], runs: int = 5, json_file: Path | No
     return 1 if missed or broken else 0
 
 
-def _kept(json_file: Path | None, scale: str) -> dict[str, Any]:
-    """What earlier calls left in json_file; raises CourseError where it is something else or was run at another scale."""
+def _kept(json_file: Path | None, settings: dict[str, str]) -> dict[str, Any]:
+    """What earlier calls left in json_file; raises CourseError where it is something else or was run with other settings."""
     if json_file is None or not json_file.exists():
         if json_file and not json_file.parent.is_dir():
             raise CourseError(f"there is no folder {json_file.parent} to write {json_file.name} into")
-        return {"scale": scale, "chapters": {}}
+        return {**settings, "chapters": {}}
     try:
         kept = json.loads(json_file.read_text(encoding="utf-8"))
-        found = kept["scale"]
+        found = {"scale": kept["scale"], "precision": kept.get("precision", "auto")}
         kept["chapters"].items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise CourseError(f"{json_file} does not hold earlier runs of mmteach verify; name another file") from None
-    if found != scale:
-        raise CourseError(f"{json_file} holds runs at scale {found!r}, this one is at {scale!r}; name another file")
-    return kept
+    for name, asked in settings.items():
+        if found[name] != asked:
+            raise CourseError(
+                f"{json_file} holds runs at {name} {found[name]!r}, this one is at {asked!r}; name another file"
+            )
+    return {**found, "chapters": kept["chapters"]}
 
 
 def counts(chapters: dict[str, list[dict[str, Any]]]) -> list[tuple[str, int, int]]:

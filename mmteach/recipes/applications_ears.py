@@ -32,7 +32,7 @@ from mmteach.generation import CTCRecogniser, transcribe
 from mmteach.generation.ctc import ctc_loss, frames_needed
 from mmteach.generation.recogniser import NEVER
 from mmteach.metrics import character_error_rate, word_error_rate
-from mmteach.training import fit
+from mmteach.training import fit, small_precision
 from mmteach.training.history import History
 
 RANGE, BRIGHTER = 50.0, 15.0  # dB
@@ -185,7 +185,7 @@ def learn(
     """Train with CTC on varied examples; a cosine from `lr` to 0."""
     return fit(
         model, train, valid, loss=transcribe(impossible="zero"), augment=augment, epochs=epochs, batch_size=batch_size, lr=lr,
-        schedule="cosine", warmup=0.1, weight_decay=0.01, clip_norm=1.0, seed=seed, precision="fp32",
+        schedule="cosine", warmup=0.1, weight_decay=0.01, clip_norm=1.0, seed=seed, precision=small_precision(),
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from mmteach.data.batch import Batch
 from mmteach.data.motion import OBJECTS, VERBS, MotionSplits, sentence
 from mmteach.data.text import UNKNOWN, Vocabulary
 from mmteach.encoders import TextBag, VideoCNN
-from mmteach.training import fit, predict, seed_everything
+from mmteach.training import fit, predict, seed_everything, small_precision
 
 PREDICATES = tuple(" ".join(f"{verb} {way}".split()) for verb, ways in VERBS.items() for way in ways)
 VERB_OF = torch.tensor([list(VERBS).index(words.split()[0]) for words in PREDICATES])  # (12,)
@@ -257,7 +257,7 @@ def train(model: nn.Module, motion: MotionSplits, epochs: int, seed: int) -> nn.
     loss = match if isinstance(model, Paths) else name
     fit(
         model, motion.train, loss=loss, epochs=pick(smoke=1, laptop=epochs), batch_size=32, lr=3e-3, schedule="cosine",
-        warmup=0.1, seed=seed, precision="fp32",
+        warmup=0.1, seed=seed, precision=small_precision(),
     )  # fmt: skip
     return model
 

@@ -31,7 +31,7 @@ from mmteach.data.spoken import read_people
 from mmteach.encoders import AudioCNN, ImageResNet
 from mmteach.fusion import Concat, MultimodalClassifier
 from mmteach.recipes import Recipe
-from mmteach.training import classify, fit, predict, seed_everything
+from mmteach.training import classify, fit, predict, seed_everything, small_precision
 from mmteach.training.history import History
 
 SIGMAS = (0.0, 0.5, 1.0, 1.5, 2.0)  # standard deviation of the picture's noise; ink is 1, paper 0
@@ -115,7 +115,7 @@ def _fit(
         schedule="cosine",
         warmup=0.1,
         seed=seed,
-        precision="fp32",
+        precision=small_precision(),
     )
 
 

@@ -24,7 +24,7 @@ from mmteach.encoders import ImageResNet
 from mmteach.generation import Captioner, teacher_forcing
 from mmteach.metrics import bleu
 from mmteach.recipes.crossmodal_glyphs import PixelMLP, small_glyphs
-from mmteach.training import fit, seed_everything
+from mmteach.training import fit, seed_everything, small_precision
 
 
 def with_places(batch: Batch) -> Batch:
@@ -142,7 +142,7 @@ def train_captioner(model: Captioner, train: Batch, seed: int, steps: int) -> Ca
         warmup=0.05,
         clip_norm=1.0,
         seed=seed,
-        precision="fp32",
+        precision=small_precision(),
     )
     return model
 

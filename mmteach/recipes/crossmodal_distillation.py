@@ -19,7 +19,7 @@ from mmteach.data.batch import Batch, Splits
 from mmteach.encoders import AudioCNN
 from mmteach.metrics import accuracy
 from mmteach.recipes.background import load
-from mmteach.training import classify, fit, predict, seed_everything
+from mmteach.training import classify, fit, predict, seed_everything, small_precision
 from mmteach.training.loop import Loss
 
 
@@ -71,7 +71,7 @@ def ear(heard: Batch, loss: Loss, seed: int) -> Listener:
     student = Listener()
     steps = pick(smoke=3, laptop=200)
     fit(student, heard, loss=loss, steps=steps, batch_size=64, lr=3e-3, schedule="cosine", warmup=0.1, seed=seed,
-        precision="fp32")  # fmt: skip
+        precision=small_precision())  # fmt: skip
     return student
 
 

@@ -53,7 +53,7 @@ from mmteach.multitask import (
     upgrad,
 )
 from mmteach.recipes import Recipe
-from mmteach.training import fit, seed_everything
+from mmteach.training import fit, seed_everything, small_precision
 from mmteach.training.history import History
 from mmteach.training.loop import Loss
 
@@ -272,7 +272,7 @@ def train(
         schedule="cosine",
         warmup=0.1,
         seed=seed,
-        precision="fp32",
+        precision=small_precision(),
     )
     return model, history
 
@@ -509,7 +509,7 @@ def train_pairs(
         schedule="cosine",
         warmup=0.1,
         seed=seed,
-        precision="fp32",
+        precision=small_precision(),
     )
     return model, history
 

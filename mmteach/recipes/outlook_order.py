@@ -23,7 +23,7 @@ from mmteach.claims import pick
 from mmteach.data.batch import Batch
 from mmteach.data.worlds import World
 from mmteach.metrics import accuracy
-from mmteach.training import classify, fit, predict, seed_everything
+from mmteach.training import classify, fit, predict, seed_everything, small_precision
 
 INPUTS = ("x1", "x2", "x3")
 WORLDS: dict[str, Callable[[int, int, int], int]] = {
@@ -99,7 +99,7 @@ def seen_and_guessed(name: str, seed: int) -> dict[str, dict[str, float]]:
         model = make()
         fit(
             model, train, loss=classify(), epochs=pick(smoke=1, laptop=12), batch_size=100, lr=3e-3, schedule="cosine",
-            seed=seed, precision="fp32", progress=False,
+            seed=seed, precision=small_precision(), progress=False,
         )  # fmt: skip
         logits = predict(model, test)
         loss = nn.functional.cross_entropy(logits, test.targets["label"]).item() / torch.tensor(2.0).log().item()

@@ -36,7 +36,7 @@ from mmteach.recipes.crossmodal_glyphs import (
     siglip,
     small_glyphs,
 )
-from mmteach.training import classify, fit, predict, seed_everything
+from mmteach.training import classify, fit, predict, seed_everything, small_precision
 from mmteach.training.loop import Loss
 
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8)
@@ -125,7 +125,7 @@ def aligned(glyphs: Splits, objective: str, share: float, seed: int, steps: int 
     for loss, schedule in ((first, "constant"), (later, "cosine")):
         fit(
             model, train, loss=loss, steps=pick(smoke=2, laptop=steps // 2), batch_size=128, lr=lr, schedule=schedule,
-            warmup=0.1 if schedule == "constant" else 0.0, seed=seed, precision="fp32", progress=False,
+            warmup=0.1 if schedule == "constant" else 0.0, seed=seed, precision=small_precision(), progress=False,
         )  # fmt: skip
     return model
 
@@ -150,7 +150,7 @@ def classifiers(digits: Splits, share: float, seed: int) -> dict[str, nn.Module]
         models[name] = MultimodalClassifier(encoders, fusion, head=10)
         fit(
             models[name], train.only(*senses), loss=classify("digit"), epochs=pick(smoke=1, laptop=10), batch_size=64,
-            lr=3e-3, schedule="cosine", warmup=0.1, seed=seed, precision="fp32", progress=False,
+            lr=3e-3, schedule="cosine", warmup=0.1, seed=seed, precision=small_precision(), progress=False,
         )  # fmt: skip
     return models
 

@@ -21,7 +21,7 @@ from mmteach.claims import pick
 from mmteach.data.batch import Splits
 from mmteach.encoders import TextBag
 from mmteach.recipes.crossmodal_glyphs import PixelMLP, embed, info_nce_loss, ranks, small_glyphs
-from mmteach.training import fit, seed_everything
+from mmteach.training import fit, seed_everything, small_precision
 
 WIDTHS = (4, 8, 16, 32, 64, 128, 256, 512)
 FACES, SHORT, LONG = 3, 150, 600
@@ -46,7 +46,8 @@ def sized(glyphs: Splits, hidden: int, steps: int, seed: int) -> tuple[DualEncod
     started = time.process_time()
     fit(
         model, glyphs.train, loss=info_nce_loss, steps=pick(smoke=2, laptop=steps), batch_size=128,
-        lr=1e-2 if hidden <= 256 else 5e-3, schedule="cosine", warmup=0.05, seed=seed, precision="fp32", progress=False,
+        lr=1e-2 if hidden <= 256 else 5e-3, schedule="cosine", warmup=0.05, seed=seed, precision=small_precision(),
+        progress=False,
     )  # fmt: skip
     cost = {"parameters": sum(p.numel() for p in eye.parameters()), "seconds": round(time.process_time() - started, 2)}
     return model, cost

@@ -14,11 +14,12 @@
 | `pick_device`     | the GPU where there is one                                                  |
 | `gather`          | under torchrun: a batch's rows of all processes, for a loss that compares them |
 | `precision_for`   | the fastest precision that a device computes well                           |
+| `small_precision` | float32, unless MMTEACH_PRECISION says something else                       |
 """
 
 from mmteach.training.history import History
 from mmteach.training.loop import classify, detect, fit, predict
-from mmteach.training.machine import pick_device, precision_for, seed_everything
+from mmteach.training.machine import pick_device, precision_for, seed_everything, small_precision
 from mmteach.training.parallel import gather
 from mmteach.training.seeds import over_seeds, summary
 from mmteach.training.validate import validate
@@ -34,6 +35,7 @@ __all__ = [
     "precision_for",
     "predict",
     "seed_everything",
+    "small_precision",
     "summary",
     "validate",
 ]

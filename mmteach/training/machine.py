@@ -4,6 +4,7 @@
 |-------------------|----------------------------------------------------------------------|
 | `pick_device`     | the GPU where there is one, else the CPU; or the one you name, checked |
 | `precision_for`   | "bf16", "fp16" or "fp32": the fastest one the device computes well     |
+| `small_precision` | float32, or what MMTEACH_PRECISION says: for small networks          |
 | `autocast`        | the context in which a model runs at that precision                  |
 | `seed_everything` | the same random numbers in Python, NumPy and PyTorch                 |
 """
@@ -68,6 +69,17 @@ def precision_for(device: torch.device | str) -> str:
         asks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
         return "bf16" if any(ask() for ask in asks if ask) else "fp32"
     return "fp32"
+
+
+def small_precision() -> str:
+    """The precision of a network too small to gain by fewer bits: "fp32", unless MMTEACH_PRECISION says something else.
+
+    >>> small_precision() in ("fp32", "bf16", "fp16")
+    True
+    """
+    asked = os.environ.get("MMTEACH_PRECISION", "auto")
+    _check.choice("MMTEACH_PRECISION", asked, PRECISIONS)
+    return "fp32" if asked == "auto" else asked
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager:

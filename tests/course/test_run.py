@@ -267,6 +267,12 @@ def test_verify_refuses_files_that_are_not_its_own(built, tmp_path, capsys, monk
     kept.write_text('{"scale": "smoke", "chapters": {}}')
     assert main(["verify", "--json", str(kept)]) == 2
     assert "holds runs at scale 'smoke', this one is at 'laptop'" in capsys.readouterr().err
+    monkeypatch.setenv("MMTEACH_SCALE", "smoke")
+    monkeypatch.setenv("MMTEACH_PRECISION", "fp32")
+    assert main(["verify", "--json", str(kept)]) == 2
+    assert "holds runs at precision 'auto', this one is at 'fp32'" in capsys.readouterr().err
+    monkeypatch.delenv("MMTEACH_PRECISION")
+    monkeypatch.setenv("MMTEACH_SCALE", "laptop")
     assert main(["verify", "--seeds", "0"]) == 2
     assert "--seeds must be at least 1, got 0" in capsys.readouterr().err
     assert main(["verify", "--json", str(tmp_path / "none" / "v.json")]) == 2

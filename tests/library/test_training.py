@@ -11,7 +11,18 @@ from torch.nn import functional as F
 
 from mmteach.alignment import clip_loss
 from mmteach.data.batch import Batch, Splits
-from mmteach.training import classify, detect, fit, gather, over_seeds, pick_device, precision_for, predict, summary
+from mmteach.training import (
+    classify,
+    detect,
+    fit,
+    gather,
+    over_seeds,
+    pick_device,
+    precision_for,
+    predict,
+    small_precision,
+    summary,
+)
 from mmteach.training import loop as training_loop
 
 
@@ -324,6 +335,11 @@ def test_a_gpu_that_is_not_there_is_named(monkeypatch):
 def test_the_precision_can_be_set_and_must_be_known(monkeypatch):
     monkeypatch.setenv("MMTEACH_PRECISION", "fp32")
     assert precision_for("cpu") == "fp32"
+    assert small_precision() == "fp32"
+    monkeypatch.setenv("MMTEACH_PRECISION", "bf16")
+    assert small_precision() == "bf16"
+    monkeypatch.setenv("MMTEACH_PRECISION", "auto")
+    assert small_precision() == "fp32"
     monkeypatch.setenv("MMTEACH_PRECISION", "fp8")
     with pytest.raises(ValueError, match="MMTEACH_PRECISION must be one of"):
         precision_for("cpu")
