@@ -35,7 +35,7 @@ from mmteach.recipes.crossmodal_search import (
     search_model,
     two_views,
 )
-from mmteach.training import fit, seed_everything
+from mmteach.training import fit, gather, seed_everything, small_precision
 
 KNOWN_STYLES, NEW_STYLE = ("twemoji", "noto", "fluent"), "openmoji"
 SIZE, STEPS = 32, 450
@@ -71,7 +71,7 @@ def agree(drawings_too: float) -> Callable[[nn.Module, Batch], Tensor]:
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         z = model(batch.inputs, masks={"text": batch.inputs["text"] != 0})
-        (image, other_image), (text, other_text) = z["image"].chunk(2), z["text"].chunk(2)
+        (image, other_image), (text, other_text) = (map(gather, z[m].chunk(2)) for m in ("image", "text"))
         scale = model.scale()  # type: ignore[operator]
         words = (clip_loss(image, text, scale) + clip_loss(other_image, other_text, scale)) / 2
         return words + drawings_too * clip_loss(image, other_image, scale) if drawings_too else words
@@ -85,7 +85,7 @@ def train(views: Batch, pieces: Pieces, drawings_too: float, seed: int, steps: i
     model = search_model(pieces)
     fit(
         model, views, loss=agree(drawings_too), augment=two_views, steps=pick(smoke=4, laptop=steps), batch_size=128, lr=3e-3,
-        schedule="cosine", warmup=0.05, seed=seed, precision="fp32",
+        schedule="cosine", warmup=0.05, seed=seed, precision=small_precision(),
     )  # fmt: skip
     return model
 

@@ -36,7 +36,7 @@ from mmteach.data import load_glyphs
 from mmteach.data.batch import Batch, Splits
 from mmteach.diagnosis import modality_gap
 from mmteach.encoders import TextBag
-from mmteach.training import fit, seed_everything
+from mmteach.training import fit, gather, seed_everything
 from mmteach.training.loop import Loss
 
 
@@ -76,7 +76,7 @@ def on_sphere(objective: Callable[[Tensor, Tensor, DualEncoder], Tensor]) -> Los
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         z = model(batch.inputs, masks=batch.masks)
-        return objective(z["image"], z["text"], model)  # type: ignore[arg-type]
+        return objective(gather(z["image"]), gather(z["text"]), model)  # type: ignore[arg-type]
 
     return loss
 
@@ -89,7 +89,7 @@ def before_sphere(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def in_the_plane(objective: Callable[[Tensor, Tensor], Tensor]) -> Loss:
     """A loss of the two heads' outputs, for `fit`."""
-    return lambda model, batch: objective(*before_sphere(model, batch))
+    return lambda model, batch: objective(*map(gather, before_sphere(model, batch)))
 
 
 info_nce_loss = on_sphere(lambda image, text, model: clip_loss(image, text, model.scale()))
@@ -212,12 +212,13 @@ def false_negatives(treat: str) -> Loss:
     objective, how = treat.split(", ")
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        z, same = model(batch.inputs, masks=batch.masks), same_item(batch.targets["character"])
+        z, same = model(batch.inputs, masks=batch.masks), same_item(gather(batch.targets["character"]))
+        image, text = gather(z["image"]), gather(z["text"])
         if objective == "VSE++":
             kept = ~same.tril(-1).any(1) if how == "ignore" else torch.ones_like(same[0])  # the first of each character
-            return triplet_loss(z["image"], z["text"], negatives="hardest", present=kept) / kept.sum()
+            return triplet_loss(image, text, negatives="hardest", present=kept) / kept.sum()
         extra: dict[str, Any] = {"push": {}, "ignore": {"ignore": same}, "pull": {"targets": same.float()}}[how]
-        return clip_loss(z["image"], z["text"], model.scale(), **extra)  # type: ignore[operator]
+        return clip_loss(image, text, model.scale(), **extra)  # type: ignore[operator]
 
     return loss
 

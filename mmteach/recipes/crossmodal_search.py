@@ -27,7 +27,7 @@ from mmteach.data.text import UNKNOWN, Vocabulary, tokens
 from mmteach.encoders import ImageResNet, TextBag
 from mmteach.encoders._parts import pixels
 from mmteach.recipes.crossmodal_glyphs import ranks
-from mmteach.training import fit, seed_everything
+from mmteach.training import fit, gather, seed_everything, small_precision
 from mmteach.training.loop import Loss
 
 
@@ -176,7 +176,7 @@ def search_loss(names: Tensor) -> Loss:
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         z, scale = model(batch.inputs, masks={"text": batch.inputs["text"] != 0}), model.scale()  # type: ignore[operator]
-        (image, other_image), (text, other_text) = z["image"].chunk(2), z["text"].chunk(2)
+        (image, other_image), (text, other_text) = (map(gather, z[m].chunk(2)) for m in ("image", "text"))
         pairs = (clip_loss(image, text, scale) + clip_loss(other_image, other_text, scale)) / 2
         everyone = names.to(z["image"].device)
         candidates = model.encode("text", everyone, everyone != 0)  # type: ignore[operator]
@@ -192,7 +192,7 @@ def train_search(views: Batch, pieces: Pieces, seed: int, steps: int) -> DualEnc
     model = search_model(pieces)
     fit(
         model, views, loss=search_loss(views.inputs["text"][:, 0]), augment=two_views, steps=steps, batch_size=128, lr=3e-3,
-        schedule="cosine", warmup=0.05, seed=seed, precision="fp32",
+        schedule="cosine", warmup=0.05, seed=seed, precision=small_precision(),
     )  # fmt: skip
     return model
 

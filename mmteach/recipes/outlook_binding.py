@@ -39,7 +39,7 @@ from mmteach.data.text import UNKNOWN
 from mmteach.encoders import AudioCNN, TextBag
 from mmteach.metrics import recall_at_k
 from mmteach.recipes.crossmodal_search import Layout, Pieces, cropped, jitter, numbers_in
-from mmteach.training import fit, seed_everything
+from mmteach.training import fit, gather, seed_everything, small_precision
 
 STYLES = ("twemoji", "noto", "fluent")
 SHOWN = "noto"  # the style in which concepts are asked for
@@ -163,6 +163,7 @@ def through_text(model: nn.Module, batch: Batch) -> Tensor:
     x, scale = batch.inputs, model.scale()  # type: ignore[operator]
     seen, heard_ = model.encode("image", x["image"]), model.encode("audio", x["audio"], batch.masks["audio"])  # type: ignore[operator]
     read, spelled = (model.encode("text", x[one], x[one] != 0) for one in ("text", "spelled"))  # type: ignore[operator]
+    seen, read, heard_, spelled = map(gather, (seen, read, heard_, spelled))
     return clip_loss(seen, read, scale) + clip_loss(heard_, spelled, scale)
 
 
@@ -180,7 +181,7 @@ def train(seed: int) -> tuple[DualEncoder, Pieces]:
 
     fit(
         model, seen, loss=through_text, augment=draw, steps=pick(smoke=2, laptop=STEPS), batch_size=128, lr=3e-3,
-        schedule="cosine", warmup=0.05, seed=seed, precision="fp32",
+        schedule="cosine", warmup=0.05, seed=seed, precision=small_precision(),
     )  # fmt: skip
     return model, pieces
 

@@ -31,7 +31,7 @@ from mmteach.recipes.background import load
 from mmteach.recipes.crossmodal_distillation import Listener, eye, follow, taught
 from mmteach.recipes.crossmodal_search import Pieces, numbers_in
 from mmteach.recipes.outlook_binding import name_of, wiped, words_and_sounds
-from mmteach.training import classify, fit, predict, seed_everything
+from mmteach.training import classify, fit, gather, predict, seed_everything, small_precision
 
 SIZES = (10, 30, 100, 300)
 WAYS = ("from nothing", "augmentation", "transfer", "distillation", "all three")
@@ -71,7 +71,7 @@ def pretrained(seed: int, steps: int = PRETRAINING) -> nn.Module:
 
     def match(model: nn.Module, batch: Batch) -> Tensor:
         z = model(batch.inputs, masks={**batch.masks, "text": batch.inputs["text"] != 0})
-        return clip_loss(z["audio"], z["text"], model.scale())  # type: ignore[operator]
+        return clip_loss(gather(z["audio"]), gather(z["text"]), model.scale())  # type: ignore[operator]
 
     seed_everything(seed)
     text = TextBag(len(pieces), 64)
@@ -79,7 +79,7 @@ def pretrained(seed: int, steps: int = PRETRAINING) -> nn.Module:
     model = DualEncoder({"audio": Listener().encoder, "text": text}, dim=64)
     fit(
         model, said, loss=match, steps=pick(smoke=2, laptop=steps), batch_size=128, lr=3e-3, schedule="cosine", warmup=0.1,
-        seed=seed, precision="fp32", progress=False,
+        seed=seed, precision=small_precision(), progress=False,
     )  # fmt: skip
     return model.encoders["audio"]
 
@@ -115,7 +115,7 @@ def ear(way: str, few: Batch, pairs: Batch, encoder: nn.Module, seed: int) -> nn
     fit(
         model, train, loss=learn(few, unlabelled), augment=vary if way == "augmentation" or everything else None,
         steps=pick(smoke=2, laptop=STEPS), batch_size=64, lr=3e-3, schedule="cosine", warmup=0.1, seed=seed,
-        precision="fp32", progress=False,
+        precision=small_precision(), progress=False,
     )  # fmt: skip
     return model
 
