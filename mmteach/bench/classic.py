@@ -23,7 +23,7 @@ from mmteach.claims import pick
 BACKENDS = ("torch", "tensorflow", "jax")
 PRECISIONS = ("fp32", "bf16")
 BATCH = 32
-GOAL, LIMIT = 0.85, 8  # AUC on validation, and after how many epochs to give it up
+GOAL, LIMIT = 0.72, 8  # AUC on validation, which 2,048 examples allow, and after how many epochs to give it up
 
 
 @dataclass(frozen=True)

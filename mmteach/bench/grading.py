@@ -47,7 +47,7 @@ def tables() -> list[Table]:
     names = sorted(path.stem for path in (root / "exercises").glob("*.ipynb"))
     names = [name for name in names if (root / "solutions" / f"{name}.ipynb").is_file()]
     names, count, some = pick(
-        smoke=(names[:1], 2, 0), laptop=(names, 40 * len(names), 2), gpu=(names, 40 * len(names), 2)
+        smoke=(names[:1], 2, 0), laptop=(names, 20 * len(names), 1), gpu=(names, 40 * len(names), 2)
     )
     workers = os.cpu_count() or 1
     classes = a_class(root, names, count)

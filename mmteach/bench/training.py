@@ -83,7 +83,8 @@ def _two_digits() -> Trained:
 
 def _prompts() -> Trained:
     prompts = load_prompts()
-    return Trained(CTCRecogniser(40, 28, body="conv", layers=4), prompts.train, transcribe(), 16)
+    model = CTCRecogniser(40, len(prompts.classes["text"]), body="conv", layers=4)
+    return Trained(model, prompts.train, transcribe(impossible="zero"), 16)
 
 
 MODELS: dict[str, Callable[[], Trained]] = {

@@ -10,6 +10,7 @@ from mmteach import bench
 from mmteach.bench import classic, goals, gpu, grading, measure, methods, notebooks, report, startup, training
 from mmteach.cli import main
 from mmteach.course.paths import find_course
+from mmteach.training import fit
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +101,15 @@ def test_the_chapters_models_and_seeds_at_once():
     models, seeds = well_formed(training.chapters()), well_formed(training.seeds())
     assert {row["model"] for row in models.rows} == {"01 digits seen and heard", "05 two digits"}
     assert len(seeds.rows) == 3
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", training.MODELS)
+def test_every_chapters_model_takes_a_step_on_its_data(name):
+    one = training.MODELS[name]()
+    assert len(one.train) >= one.batch
+    history = fit(one.model, one.train, loss=one.loss, augment=one.augment, steps=1, batch_size=8, progress=False)
+    assert history[-1]["train_loss"] > 0
 
 
 def test_seeds_at_once_take_the_steps_that_they_take_in_turn():
