@@ -64,8 +64,13 @@ def presence(dims: Mapping[str, int], present: Mapping[str, Tensor] | None, like
     return torch.stack([(present or {}).get(m, there) for m in dims], 1)
 
 
-def softmax_present(logits: Tensor, there: Tensor) -> Tensor:
-    """A softmax along axis 1 over what is there: logits (B, M, …), there bool (B, M) → weights; all zero where nothing is."""
+def softmax_present(logits: Tensor, there: Tensor | None) -> Tensor:
+    """A softmax along axis 1 over what is there: logits (B, M, …), there bool (B, M) → weights; all zero where nothing is.
+
+    there: None where everything is
+    """
+    if there is None:
+        return logits.softmax(1)
     absent = ~there.view(*there.shape, *[1] * (logits.ndim - 2))
     weights = logits.masked_fill(absent, torch.finfo(logits.dtype).min).softmax(1)
     return weights.masked_fill(absent, 0)

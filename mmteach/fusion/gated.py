@@ -113,7 +113,7 @@ class GMU(VectorFusion):
     def _gates(self, x: Mapping[str, Tensor], present: Mapping[str, Tensor] | None) -> Tensor:
         scores = self.gate(torch.cat(list(x.values()), -1)).unflatten(-1, (-1, self.dim))  # (B, M − 1, dim)
         scores = F.pad(scores, (0, 0, 0, 1))  # the last modality's score is 0: only differences count
-        return softmax_present(scores, presence(self.dims, present, scores))
+        return softmax_present(scores, presence(self.dims, present, scores) if present else None)
 
     def forward(
         self,

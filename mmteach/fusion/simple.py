@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -219,7 +220,7 @@ class SumFusion(VectorFusion):
         present: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
         vectors = self.ready(inputs, masks, present)
-        return torch.stack([where_present(self.maps[m](x), m, present, 0) for m, x in vectors.items()]).sum(0)
+        return reduce(torch.add, (where_present(self.maps[m](x), m, present, 0) for m, x in vectors.items()))
 
 
 class ProductFusion(VectorFusion):
@@ -271,7 +272,7 @@ class AttentionFusion(VectorFusion):
         """How much each modality counts: (B, M), rows sum to 1 (to 0 where no modality is there)."""
         vectors = self.ready(inputs, None, present)
         scores = self.attention(torch.cat(list(vectors.values()), -1))
-        return softmax_present(scores, presence(self.dims, present, scores))
+        return softmax_present(scores, presence(self.dims, present, scores) if present else None)
 
     def forward(
         self,
