@@ -3,7 +3,7 @@
 | name        | what it draws                                                                            |
 |-------------|--------------------------------------------------------------------------------------------|
 | `triangle`  | three modalities: solid edges were trained, the dashed one emerged; recall beside each         |
-| `curves`    | a figure of merit against a dial, a line a model: mean, each seed, 95 % interval of the mean    |
+| `curves`    | a figure of merit against a dial, a line a model: the mean, and a dot a seed                    |
 | `frontier`  | accuracy against cost, and the front: models that no other beats at both                       |
 """
 
@@ -13,12 +13,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import LogLocator
 
 from mmteach import _check
 from mmteach.figures.style import COLOURS, GREY, INK, MARKERS, PALETTE, Picture, canvas, describe, style
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 _PLACES = ((0.0, 0.0), (2.0, 1.5), (4.0, 0.0))  # left, top, right; the dashed edge is the lower one
 
@@ -31,11 +33,13 @@ def triangle(
     merit: str = "recall@10",
     chance: float | None = None,
     title: str,
+    remark: str = "never trained",
 ) -> Picture:
     """Three modalities as a triangle, the one that binds the others on top.
 
     recall:   (from, to) → figure of merit, both ways of each edge
     bound_by: the modality that each other one was trained with;  names: modality → what stands in its circle
+    remark:   what stands at the edge that was not trained
     Raises ValueError unless there are three modalities, `bound_by` among them, and all six ways.
     """
     modalities = list(dict.fromkeys(one for way in recall for one in way))
@@ -53,7 +57,7 @@ def triangle(
             trained = bound_by in (a, b)
             colour, dashes = (INK, "-") if trained else (COLOURS["both"], (0, (2, 2)))
             ax.plot([x, u], [y, v], color=colour, lw=3, ls=dashes, zorder=1)
-            words = f"→ {recall[a, b]:.2f}   ← {recall[b, a]:.2f}\n{'trained' if trained else 'never trained'}"
+            words = f"→ {recall[a, b]:.2f}   ← {recall[b, a]:.2f}\n{'trained' if trained else remark}"
             ax.text(
                 (x + u) / 2, (y + v) / 2 - (0 if trained else 0.28), words, ha="center", va="center", fontsize=10.5,
                 fontweight="bold", color=colour,
@@ -83,13 +87,14 @@ def curves(
     levels: Mapping[str, float] | None = None,
     log: bool = False,
 ) -> Picture:
-    """y against x, a line for each value of the column `by`: the mean over seeds, a band of its 95 % interval, a dot a seed.
+    """y against x, a line for each value of the column `by`: the mean over seeds, a dot a seed.
+
+    No band: with three seeds the 95 % intervals of several models cover each other, and what a text claims are differences
+    within a seed.
 
     table:  the columns x, y, `by` and "seed";  labels: of the two axes;  order: the lines, as in the legend
     levels: by name, dashed lines to compare with;  log: x on a logarithmic scale
     """
-    from mmteach.metrics import mean_interval
-
     names = list(order) if order is not None else list(dict.fromkeys(table[by]))
     said = []
     with style():
@@ -100,9 +105,7 @@ def curves(
             means = groups.mean()
             ax.plot(means.index, means, marker=MARKERS[i % len(MARKERS)], color=colour, label=name)
             if (groups.size() > 1).all():
-                ends = np.array([mean_interval(values.to_numpy(float))[1:] for _, values in groups])
-                ax.fill_between(means.index, ends[:, 0], ends[:, 1], color=colour, alpha=0.15, lw=0)
-                ax.plot(part[x], part[y], ".", color=colour, ms=3, alpha=0.6)
+                ax.plot(part[x], part[y], ".", color=colour, ms=5, alpha=0.5)
             said.append(f"{name} from {means.iloc[0]:.2f} to {means.iloc[-1]:.2f}")
         for name, level in (levels or {}).items():
             ax.axhline(level, color=GREY, ls="--", lw=1, label=name)
@@ -131,6 +134,20 @@ def best_for_less(cost: np.ndarray, merit: np.ndarray) -> np.ndarray:
     return np.asarray(~(cheaper & better & strictly).any(0))
 
 
+def _name(ax: Axes, rows: pd.DataFrame, cost: str, merit: str, marks: str) -> None:
+    """Write beside each model its word, where no word written before it would be touched."""
+    written: list[np.ndarray] = []
+    for _, row in rows.iterrows():
+        at = (
+            ax.transData.transform((row[cost], row[merit])) * 72 / ax.figure.dpi
+        )  # points, in which letters are measured
+        if all(abs(dx) > 20 or abs(dy) > 10 for dx, dy in (at - other for other in written)):
+            ax.annotate(
+                str(row[marks]), (row[cost], row[merit]), xytext=(-4, 5), textcoords="offset points", fontsize=8, ha="right"
+            )  # fmt: skip
+            written.append(at)
+
+
 def frontier(
     table: pd.DataFrame,
     costs: Mapping[str, str],
@@ -144,8 +161,10 @@ def frontier(
     """A figure of merit against one cost or more, a panel each, on a logarithmic scale; the front as a line.
 
     table: one row a model, with the columns of `costs` (column → label of the axis), `merit`, `by` (a colour each) and
-        perhaps `marks`, a column of short words that is written beside the models on the front
+        perhaps `marks`, a column of short words that is written beside the models on the front, from the best one down,
+        where there is room, and beside the costliest of all
     """
+    table = table.reset_index(drop=True)  # so that a label is one row
     groups = list(dict.fromkeys(table[by]))
     said = []
     with style():
@@ -158,14 +177,14 @@ def frontier(
                 )
             best = table[best_for_less(table[cost].to_numpy(float), table[merit].to_numpy(float))].sort_values(cost)
             ax.plot(best[cost], best[merit], color=GREY, lw=1, zorder=0, label="the front")
-            if marks:
-                for _, row in best.iterrows():
-                    ax.annotate(
-                        str(row[marks]), (row[cost], row[merit]), xytext=(-4, 5), textcoords="offset points", fontsize=8,
-                        ha="right",
-                    )  # fmt: skip
             ax.set_xscale("log")
             ax.set(xlabel=words)
+            if table[cost].max() < 30 * table[cost].min():  # too few powers of ten to tick: 0.2, 0.5, 1, 2, …
+                ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                ax.xaxis.set_major_formatter("{x:g}")
+                ax.minorticks_off()
+            if marks:
+                _name(ax, table.loc[[table[cost].idxmax(), *best.index[::-1]]], cost, merit, marks)
             ends = [f"{row[merit]:.2f} at {row[cost]:g}" for _, row in best.iloc[[0, -1]].iterrows()]
             said.append(f"the front against {words} goes from {ends[0]} to {ends[1]}")
         axes[0, 0].set(ylabel=label)

@@ -1,4 +1,4 @@
-"""Chapter 07's figures: edges carry their numbers, bands are intervals over seeds, the front is the front."""
+"""Chapter 07's figures: edges carry their numbers, every seed is a dot, the front is the front."""
 
 import matplotlib
 import numpy as np
@@ -7,7 +7,6 @@ import pytest
 
 from mmteach.figures import curves, frontier, triangle
 from mmteach.figures.outlook import best_for_less
-from mmteach.metrics import mean_interval
 
 matplotlib.use("agg")
 NAMES = {"image": "picture", "text": "name", "audio": "sound"}
@@ -23,6 +22,8 @@ def test_the_triangle_says_which_edge_was_never_trained_and_what_is_found_on_eac
     assert "→ 0.30   ← 0.35\nnever trained" in words and "→ 0.40   ← 0.45\ntrained" in words
     assert sum("never" in one for one in words) == 1 and {"picture", "name", "sound"} <= set(words)
     assert "picture to sound 0.30" in view.alt and "chance 0.05" in view.alt
+    told = triangle(RECALL, "text", names=NAMES, title="Bound", remark="asked of the texts")
+    assert "→ 0.30   ← 0.35\nasked of the texts" in [text.get_text() for text in told.figure.axes[0].texts]
 
 
 def test_a_triangle_has_three_modalities_and_all_ways():
@@ -43,21 +44,19 @@ def table():
     )
 
 
-def test_curves_draw_the_mean_its_interval_and_each_seed():
+def test_curves_draw_the_mean_and_each_seed():
     view = curves(table(), "share", "score", by="model", title="T", labels=("x", "y"), levels={"all": 1.5})
     ax = view.figure.axes[0]
     lines = {line.get_label(): line.get_xydata() for line in ax.lines}
     np.testing.assert_allclose(lines["a"], [[0.1, 1.0], [0.5, 0.6]])
     assert "a from 1.00 to 0.60" in view.alt and "all 1.50" in view.alt
-    low, high = mean_interval([0.9, 1.0, 1.1])[1:]
-    corners = ax.collections[0].get_paths()[0].vertices
-    at = corners[np.isclose(corners[:, 0], 0.1)][:, 1]
-    assert at.min() == pytest.approx(low) and at.max() == pytest.approx(high)
+    dots = sorted(map(tuple, ax.lines[1].get_xydata().round(6).tolist()))
+    assert dots == [(0.1, 0.9), (0.1, 1.0), (0.1, 1.1), (0.5, 0.5), (0.5, 0.6), (0.5, 0.7)]
 
 
-def test_curves_of_one_seed_have_no_band():
+def test_curves_of_one_seed_have_no_dots():
     view = curves(table().query("seed == 0"), "share", "score", by="model", title="T", labels=("x", "y"), log=True)
-    assert not view.figure.axes[0].collections and view.figure.axes[0].get_xscale() == "log"
+    assert len(view.figure.axes[0].lines) == 2 and view.figure.axes[0].get_xscale() == "log"
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -81,5 +80,13 @@ def test_the_frontier_has_a_panel_a_cost_and_joins_the_best():
     left, right = view.figure.axes
     joined = {line.get_label(): line.get_xydata() for line in left.lines}["the front"]
     np.testing.assert_allclose(joined, [[10, 0.2], [20, 0.5]])
-    assert [text.get_text() for text in left.texts] == ["4", "8"]
+    assert [text.get_text() for text in left.texts] == ["16", "8", "4"]  # the costliest, then the front from its best
     assert right.get_xlabel() == "seconds" and "from 0.20 at 10 to 0.50 at 20" in view.alt
+
+
+def test_words_on_the_front_do_not_lie_on_each_other_and_few_powers_of_ten_get_plain_ticks():
+    data = pd.DataFrame({"group": "g", "width": [4, 8, 16], "t": [1.0, 1.001, 9.0], "score": [0.2, 0.201, 0.9]})
+    ax = frontier(data, {"t": "seconds"}, "score", by="group", title="T", label="recall", marks="width").figure.axes[0]
+    assert [text.get_text() for text in ax.texts] == ["16", "8"]
+    ax.figure.canvas.draw()
+    assert {"1", "2", "5"} <= {tick.get_text() for tick in ax.get_xticklabels()}
