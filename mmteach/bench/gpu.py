@@ -2,8 +2,7 @@
 
 | name     | what it is                                                                                |
 |----------|---------------------------------------------------------------------------------------------|
-| `Patches`| a vision transformer: patches of a picture as tokens, their mean as its vector                |
-| `towers` | it and the library's `TextTransformer` in a `DualEncoder`                                     |
+| `sizes`  | of a ViT-B/16 and CLIP's text tower; the model is `mmteach.recipes.outlook_towers`             |
 | `tables` | images a second, share of the limit, memory; as it is and compiled; open_clip where installed |
 
 The chapters' models on a GPU are in the suite `training`, which trains wherever `pick_device` says.
@@ -19,56 +18,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmteach.alignment import DualEncoder, clip_loss
+from mmteach.alignment import clip_loss
 from mmteach.bench import measure
 from mmteach.bench.report import Cell, Table
 from mmteach.claims import pick
-from mmteach.encoders import TextTransformer
+from mmteach.recipes.outlook_towers import towers
 from mmteach.training import seed_everything
 from mmteach.training.machine import autocast, precision_for
 
-Sizes = dict[str, int]
 
-
-class Patches(nn.Module):
-    """A vision transformer without a class token.
-
-        token_p = W patch_p + position_p,   z = mean_p LN(Transformer(token)_p)
-
-    images (B, 3, side, side), floating-point → (B, dim). Dosovitskiy et al. 2021, An Image is Worth 16x16 Words.
-
-    >>> Patches(side=8, patch=4, dim=16, heads=2, layers=1)(torch.zeros(2, 3, 8, 8)).shape
-    torch.Size([2, 16])
-    """
-
-    def __init__(self, side: int, patch: int, dim: int, heads: int, layers: int) -> None:
-        super().__init__()
-        self.dim = dim
-        self.cut = nn.Conv2d(3, dim, patch, stride=patch)
-        self.position = nn.Parameter(0.02 * torch.randn((side // patch) ** 2, dim))
-        layer = nn.TransformerEncoderLayer(
-            dim, heads, 4 * dim, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-        )
-        self.layers = nn.TransformerEncoder(layer, layers, norm=nn.LayerNorm(dim), enable_nested_tensor=False)
-
-    def forward(self, images: Tensor, mask: None = None) -> Tensor:
-        return self.layers(self.cut(images).flatten(2).mT + self.position).mean(1)
-
-
-def sizes() -> Sizes:
+def sizes() -> dict[str, int]:
     """A ViT-B/16 and a text tower of 12 layers of 512, as in CLIP; a toy at smoke scale."""
     small = dict(side=32, patch=16, dim=32, heads=2, layers=1, words=100, length=8, width=32, depth=1, batch=4)
     large = dict(
         side=224, patch=16, dim=768, heads=12, layers=12, words=49408, length=77, width=512, depth=12, batch=256
     )
     return pick(smoke=small, laptop=large, gpu=large)
-
-
-def towers(size: Sizes) -> DualEncoder:
-    """Image and text tower in one space of 512 numbers (32 for a toy)."""
-    image = Patches(size["side"], size["patch"], size["dim"], size["heads"], size["layers"])
-    text = TextTransformer(size["words"], size["width"], heads=size["width"] // 64 or 1, layers=size["depth"])
-    return DualEncoder({"image": image, "text": text}, dim=min(512, size["width"]))
 
 
 def step_of(
@@ -100,7 +65,7 @@ def tables() -> list[Table]:
     return [dual_encoder(sizes(), torch.device("cuda"))]
 
 
-def dual_encoder(size: Sizes, device: torch.device) -> Table:
+def dual_encoder(size: dict[str, int], device: torch.device) -> Table:
     """Ours as it is and compiled, and open_clip's towers of the same size; each measured for itself, for memory is scarce."""
     seed_everything(0)
     images = torch.rand(size["batch"], 3, size["side"], size["side"], device=device)
@@ -139,7 +104,7 @@ def dual_encoder(size: Sizes, device: torch.device) -> Table:
 
 
 def _ours(
-    size: Sizes, images: Tensor, words: Tensor, device: torch.device, compiled: bool = False
+    size: dict[str, int], images: Tensor, words: Tensor, device: torch.device, compiled: bool = False
 ) -> Callable[[], None]:
     model = towers(size).to(device)
     run: Any = torch.compile(model) if compiled else model
@@ -151,7 +116,7 @@ def _ours(
     return step_of(model, embed, device)
 
 
-def _open_clip(size: Sizes, images: Tensor, words: Tensor, device: torch.device) -> Callable[[], None]:
+def _open_clip(size: dict[str, int], images: Tensor, words: Tensor, device: torch.device) -> Callable[[], None]:
     from open_clip.model import CLIP
 
     vision = dict(image_size=size["side"], patch_size=size["patch"], width=size["dim"], layers=size["layers"],

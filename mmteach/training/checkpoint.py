@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmteach.training import parallel, sharding
 from mmteach.training.history import History
 
 
@@ -58,13 +59,21 @@ class Run:
             self.model.load_state_dict(self.best_weights)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the run to `path`; the file is complete or not there at all, whenever the process ends."""
+        """Write the run to `path`; the file is complete or not there at all, whenever the process ends.
+
+        Under torchrun all processes call this, since each has a random generator of its own and, of a sharded model, a part
+        of the weights; the first one writes.
+        """
         state: dict[str, Any] = {name: getattr(self, name).state_dict() for name in _PARTS}
         state |= {"step": self.step, "history": asdict(self.history), "best_weights": self.best_weights}
         state["higher_is_better"] = self.higher_is_better
-        state["cpu_rng"] = torch.get_rng_state()
+        state["cpu_rng"] = parallel.of_all(torch.get_rng_state())
         if self._device.type == "cuda":
-            state["cuda_rng"] = torch.cuda.get_rng_state(self._device)
+            state["cuda_rng"] = parallel.of_all(torch.cuda.get_rng_state(self._device))
+        if sharding.is_sharded(self.model):
+            state = sharding.whole(state)
+        if not parallel.is_first():
+            return
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as file:
@@ -83,18 +92,23 @@ class Run:
             written = _monitored(state["history"]["monitor"], state["higher_is_better"])
             if asked != written:
                 raise ValueError(f"it was written with {written}, this run has {asked}")
+            like = self.model.state_dict()
+            state["model"] = sharding.divided(state["model"], like)
             for name in _PARTS:
                 getattr(self, name).load_state_dict(state[name])
+            sharding.divide_adam(self.optimizer)
         except Exception as error:
             raise ValueError(
                 f"the checkpoint {path} does not fit this run ({type(error).__name__}: {error}); delete it to start again, "
                 "or build the model and call fit as when it was written"
             ) from error
-        self.step, self.best_weights = state["step"], state["best_weights"]
+        best = state["best_weights"]
+        self.step, self.best_weights = state["step"], None if best is None else sharding.divided(best, like)
         self.history.__dict__.update(state["history"])
-        torch.set_rng_state(state["cpu_rng"].cpu())
+        mine = parallel.rank() % len(state["cpu_rng"])  # with more processes than wrote the file some start alike
+        torch.set_rng_state(state["cpu_rng"][mine].cpu())
         if "cuda_rng" in state and self._device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self._device)
+            torch.cuda.set_rng_state(state["cuda_rng"][mine].cpu(), self._device)
 
     @property
     def _device(self) -> torch.device:

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from mmteach import _check
 from mmteach.data.batch import Batch
 from mmteach.training import checkpoint as checkpoints
-from mmteach.training import parallel
+from mmteach.training import parallel, sharding
 from mmteach.training.history import History
 from mmteach.training.machine import PRECISIONS, autocast, pick_device, precision_for
 from mmteach.training.validate import validate
@@ -111,6 +111,7 @@ def fit(
     compile: bool = False,
     checkpoint: str | os.PathLike | None = None,
     resume: bool = False,
+    shard: bool = False,
     progress: bool = True,
 ) -> History:
     """Train `model` in place on `train` with Adam, and return a row of figures an epoch.
@@ -138,6 +139,9 @@ def fit(
     compile:   torch.compile the model: slow to start, faster after
     checkpoint, resume: a file written after each epoch; a run cut short and resumed ends, on a CPU, with the very same
                weights as one that was never stopped. A run that stands in no file yet starts from the beginning
+    shard:     under torchrun, give each process a part of the weights, gradients and Adam's state (FSDP2), for a model too
+               large for one. The model stays divided afterwards: use it in all processes alike. Not with `backward`,
+               `compile` or "fp16"
     Under torchrun each process takes its share of every batch and gradients are averaged: the same run, faster.
 
     Raises ValueError for what cannot be trained on (see `validate`) and for settings out of range, RuntimeError where a GPU
@@ -166,7 +170,14 @@ def fit(
     validate(train, "train")
     if valid is not None:
         validate(valid, "valid")
-    _channels_last(model.to(device))
+    if shard and (backward or compile or precision == "fp16"):
+        raise ValueError("shard=True goes with neither `backward`, nor compile=True, nor precision='fp16'")
+    model.to(device)
+    if not sharding.is_sharded(model):
+        _channels_last(model)
+    parallel.start(model)
+    if shard and parallel.processes() > 1:
+        sharding.shard(model)
     train, valid = train.to(device), None if valid is None else valid.to(device)
     per_epoch = math.ceil(len(train) / batch_size)
     total = steps or epochs * per_epoch
@@ -177,8 +188,9 @@ def fit(
     step_model: Any = torch.compile(model) if compile else model
 
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        parallel.start(model)
+        torch.manual_seed(
+            seed + 1_000_003 * parallel.rank()
+        )  # what processes draw (augmentation, dropout) should differ
         if resume and checkpoint and Path(checkpoint).exists():
             run.load(checkpoint)
         history, started = run.history, time.perf_counter() - run.history.seconds
@@ -210,7 +222,7 @@ def fit(
                 row["seconds"] = time.perf_counter() - started
                 run.finish_epoch(parallel.as_first(row))
                 bar.set_postfix({k: f"{v:.3f}" for k, v in row.items() if k.endswith("loss")}, refresh=False)
-                if checkpoint and parallel.is_first():
+                if checkpoint:
                     run.save(checkpoint)
     if _patience_over(history, patience):
         history.stopped = f"no better for {patience} epochs"
@@ -279,7 +291,9 @@ def _optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in trained if p.ndim == 1], "weight_decay": 0.0},
+        # Scalars by themselves: in a sharded model they alone are whole, and one call of Adam takes no mixture.
+        {"params": [p for p in trained if p.ndim == 0], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, fused=True)
 
@@ -307,15 +321,21 @@ def _descend(value, model, optimizer, scaler, backward, clip_norm, weight: float
     """One step down the gradient; returns this process's part of the batch's mean loss, without waiting for the device."""
     losses = value if isinstance(value, dict) else {"loss": value}
     optimizer.zero_grad(set_to_none=True)
-    scaled = {task: scaler.scale(part) for task, part in losses.items()}
+    sharded = sharding.is_sharded(model)
+    # FSDP takes the plain mean over the processes; the factor makes it the weighted sum.
+    factor = weight * parallel.processes() if sharded else 1.0
+    scaled = {task: scaler.scale(part * factor if sharded else part) for task, part in losses.items()}
     if backward is None:
         _add(scaled.values()).backward()
     else:
         backward(scaled, model)
-    parallel.average_gradients(model, weight)
+    parallel.average_gradients(model, 1 / parallel.processes() if sharded else weight)
     if clip_norm is not None:
         scaler.unscale_(optimizer)
-        nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+        if sharded:
+            sharding.clip(model, clip_norm)
+        else:
+            nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     scaler.step(optimizer)
     scaler.update()
     return _add(losses.values()).detach().float() * weight

@@ -16,6 +16,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from mmteach.training.sharding import is_part, is_sharded
+
 
 def _active() -> bool:
     return dist.is_available() and dist.is_initialized()
@@ -28,7 +30,7 @@ def start(model: nn.Module) -> None:
         if device.type == "cuda":
             torch.cuda.set_device(device)  # where NCCL works for this process
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    if _active():
+    if _active() and not is_sharded(model):
         for tensor in model.state_dict().values():
             dist.broadcast(tensor, src=0)
 
@@ -39,9 +41,27 @@ def stop() -> None:
         dist.destroy_process_group()
 
 
+def processes() -> int:
+    """How many processes train together; 1 without torchrun."""
+    return dist.get_world_size() if _active() else 1
+
+
+def rank() -> int:
+    """This process's number among them, from 0."""
+    return dist.get_rank() if _active() else 0
+
+
+def of_all(value: Tensor) -> list[Tensor]:
+    """A small tensor of every process, by rank."""
+    values: list = [value] * processes()
+    if _active():
+        dist.all_gather_object(values, value)
+    return values
+
+
 def is_first() -> bool:
     """Whether this process is the one that shows progress and writes files."""
-    return not _active() or dist.get_rank() == 0
+    return rank() == 0
 
 
 def share(rows: Tensor) -> tuple[Tensor, float]:
@@ -101,10 +121,13 @@ class _Gather(torch.autograd.Function):
 
 
 def average_gradients(model: nn.Module, weight: float) -> None:
-    """Replace each gradient by its weighted sum over the processes; the weights add up to 1."""
-    if not _active():
+    """Replace each gradient by its weighted sum over the processes; the weights add up to 1.
+
+    The gradients of a sharded model are averaged as they come into being, but for those of its scalars: only these are left.
+    """
+    gradients = [p.grad for p in model.parameters() if p.grad is not None and not is_part(p.grad)]
+    if not _active() or not gradients:
         return
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
     flat = torch.cat([g.flatten() for g in gradients]) * weight
     dist.all_reduce(flat)  # one message for all parameters: on small models the cost is the call, not the bytes
     for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients])):
