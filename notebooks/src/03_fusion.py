@@ -788,7 +788,7 @@ torch.set_grad_enabled(True)
 claim(
     "fusion.equations",
     max(gaps[name] for name in recipe.METHODS),
-    at_most=1e-3,
+    at_most=1e-5,
     says=f"{len(recipe.METHODS)} methods, equation against library, largest difference",
 )
 
@@ -865,19 +865,17 @@ differences(
 
 # %% tags=["measured"]
 gain = methods_only.sub(best, axis=0)
-top = gain.mean().idxmax()
+top = table[table.model.isin(gain.columns)].groupby("model").valid.mean().idxmax()  # chosen without the test
+says = f"{top}, the best by validation, above the better single modality"
+claim("fusion.best-gain", gain[top].mean(), at_least=0.10, says=f"{says}, mean of the seeds")
+claim("fusion.best-gain-every-seed", every=gain[top], at_least=0.08, says=f"{says}, each seed")
+says = "Gated fusion above the better single modality, mean of the seeds"
+claim("fusion.gated-gain", gain["gated"].mean(), at_least=0.07, says=says)
 claim(
-    "fusion.best-gain",
-    gain[top].mean(),
-    at_least=0.11,
-    says=f"The best fusion ({top}) above the better single modality, mean of the seeds",
-)
-claim("fusion.best-gain-every-seed", every=gain[top], at_least=0.09, says=f"The same ({top}), each seed")
-claim(
-    "fusion.gated-gain",
-    gain["gated"].mean(),
-    at_least=0.07,
-    says="Gated fusion above the better single modality, mean of the seeds",
+    "fusion.all-help",
+    gain.drop(columns="early, each pixel").min().min(),
+    at_least=0.0,
+    says="The worst fusion of trained encoders on its worst seed, above the better single modality",
 )
 plain = ["concat", "sum", "attention weights", "GMU", "FiLM", "mixture of experts", "late"]
 claim(
@@ -888,7 +886,7 @@ claim(
 )
 
 # %% [markdown]
-# (The best of so many, chosen by its test figures, is a little flattered by luck.) Then each method less plain concatenation, the default. A method is
+# (Validation chose the best one: the best of so many by its *test* figures would be flattered by luck.) Then each method less plain concatenation, the default. A method is
 # only better, or worse, where its interval leaves zero out, and with so many comparisons even that is weak: among twenty methods that are all equal,
 # one interval leaves zero out by luck, on average. The **p-value** is how probable a difference at least as large would be if there were none in
 # truth. **Holm's** correction asks of $n$ p-values that the smallest stay below $.05/n$, the next below $.05/(n-1)$, and so on; the first that
@@ -973,17 +971,30 @@ with_missing(
 )  # fmt: skip
 
 # %% tags=["measured"]
-figure_of = {c: everything.pivot(index="seed", columns="model", values=c) for c in ("accuracy", "no_text")}
+figure_of = {c: everything.pivot(index="seed", columns="model", values=c) for c in ("accuracy", "no_text", "no_image")}
 shortfall = figure_of["no_text"][prepared].rsub(wide["image"], axis=0).mean()
+blind = figure_of["no_image"][prepared].rsub(wide["text"], axis=0).mean()
 lost = {name: (wide[name.removesuffix(" + dropout")] - figure_of["accuracy"][name]).mean() for name in prepared}
 for name in prepared:
-    print(f"{name:<28} without text {shortfall[name]:+.3f} below image alone; with both {lost[name]:+.3f} lost")
+    print(
+        f"{name:<26} no text {shortfall[name]:+.3f} below image; no image {blind[name]:+.3f} below text; both {lost[name]:+.3f} lost"
+    )
 claim(
     "fusion.missing-text",
     shortfall[prepared].max(),
     at_most=0.02,
     says="With modality dropout and without text: the worst method below image alone, mean of the seeds",
 )
+claim(
+    "fusion.missing-image",
+    blind.drop("gated + dropout").max(),
+    at_most=0.02,
+    says="The same without image, below text alone, all but the gated one",
+)
+
+# %% tags=["measured"]
+says = "Gated fusion with modality dropout, without image: how far below text alone, mean of the seeds"
+claim("fusion.missing-image-gated", blind["gated + dropout"], at_least=0.15, says=says)
 claim(
     "fusion.dropout-costs",
     max(loss for name, loss in lost.items() if name != "gated + dropout"),
@@ -1053,17 +1064,17 @@ figures.describe(
 )
 
 # %% tags=["measured"]
-late_steps = watched[-len(watched) // 4 :]
-carried = {m: sum(step[m] for step in late_steps) / len(late_steps) for m in ("image", "text")}
+midway = watched[len(watched) // 4 : 3 * len(watched) // 4]
+lead = sum(step["text"] - step["image"] for step in midway) / len(midway)
 claim(
-    "fusion.text-carries-the-answer",
-    carried["text"] - carried["image"],
-    at_least=0.02,
-    says="Trained here: probability of the right class from the word alone, above that from the picture alone, last quarter",
+    "fusion.word-runs-ahead",
+    lead,
+    at_least=0.005,
+    says="Trained here: probability of the right class from the word alone, above that from the picture alone, middle half of the steps",
 )
 
 # %% [markdown]
-# After the first steps the word runs ahead. Does the image encoder pay for it? The two bars on the right answer for one seed only, and in the run
+# After the first steps the word runs ahead. How far, and whether the picture catches up in the end, changes with the seed. Does the image encoder pay for it? The two bars on the right answer for one seed only, and in the run
 # stored here they point the wrong way: it is one of the eight seeds below, and the only exception among them. So much for one seed.
 #
 # ### Two cures, tried
@@ -1199,7 +1210,7 @@ worst = {name: curve[-1] for name, curve in curves["word"].items()}
 claim(
     "fusion.wrong-words-hurt",
     single_here["image"] - max(worst.values()),
-    at_least=0.05,
+    at_least=0.03,
     says="With every word wrong: the best fusion below the image alone",
 )
 
