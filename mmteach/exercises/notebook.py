@@ -11,11 +11,14 @@
 from __future__ import annotations
 
 import secrets
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
 from mmteach.exercises import judge, observe, progress
 from mmteach.exercises.task import Expectation, Observed, Task, Verdict
+
+WIDTH = 100  # columns of a cell's output: JupyterLab breaks longer lines anywhere, inside words too
 
 # Where a notebook is run for somebody else (`mmteach check`, the grader), they ask the questions: this is called instead.
 INSTEAD: Callable[[str, Any], int] | None = None
@@ -34,7 +37,7 @@ def check(name: str, answer: Any) -> int:
         return INSTEAD(name, answer)
     task = find(name)
     found, expected, observed = verdict(task, answer)
-    print(sentence(task, found))
+    _print(sentence(task, found))
     if task.picture and found.example is not None and "error" not in observed[found.example]:
         try:
             shown = task.picture(expected[found.example], observed[found.example])
@@ -60,7 +63,7 @@ def earns(name: str, part: str, answer: Any) -> bool:
         raise ValueError(f"{name} has no part {part!r}; there are {', '.join(task.parts)}")
     found, _, _ = verdict(task, answer)
     if not found.parts[part]:
-        print(sentence(task, found))
+        _print(sentence(task, found))
     return found.parts[part]
 
 
@@ -82,3 +85,8 @@ def sentence(task: Task, found: Verdict) -> str:
     if found.misconception == "unanswered":
         return f"· {task.name}: {found.says} ({task.points} points)"
     return f"✗ {task.name}, {found.points} of {task.points} points: {found.says}"
+
+
+def _print(says: str) -> None:
+    """Print a sentence in lines that end between words."""
+    print(textwrap.fill(says, WIDTH, break_long_words=False, break_on_hyphens=False))

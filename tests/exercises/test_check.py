@@ -25,14 +25,23 @@ LATE = find("background.late")
 
 
 def say(capsys, answer, name="background.late"):
+    """The points, and the sentence that was printed, its lines joined again."""
     points = check(name, answer)
-    return points, capsys.readouterr().out.strip()
+    return points, " ".join(capsys.readouterr().out.split())
 
 
 def test_a_right_answer_gets_its_points_and_a_wrong_one_a_sentence(capsys):
     assert say(capsys, late) == (4, "✓ background.late: 4 of 4 points")
     points, said = say(capsys, lambda a, b, p: a + b - p.log())
     assert points == 0 and said.startswith("✗ background.late, 0 of 4 points: the order of the classes is right")
+
+
+def test_a_long_sentence_is_printed_in_lines_that_end_between_words(capsys):
+    check("background.late", lambda a, b, p: a + b - p.log())
+    lines = capsys.readouterr().out.splitlines()
+    whole = notebook.sentence(LATE, notebook.verdict(LATE, lambda a, b, p: a + b - p.log())[0])
+    assert len(lines) > 1 and max(map(len, lines)) <= notebook.WIDTH
+    assert " ".join(lines) == whole
 
 
 @pytest.mark.parametrize("answer", [None, ..., lambda *_: (_ for _ in ()).throw(NotImplementedError())])
