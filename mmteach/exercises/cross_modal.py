@@ -92,7 +92,7 @@ middle two.""",
         "one too far": "the right picture is counted as standing before itself",
         "other direction": "pictures ask for names here: along which axis do the pictures of one name lie?",
         "worst first": "the ranking begins with the lowest score; higher is better",
-        "strict": "a right picture at place $k$ itself is one of the first $k$",
+        "strict": "a right picture at place k itself is one of the first $k$",
         "mean": "this is the mean of the places: a few that are far behind carry it away",
         "lower median": "of the middle two the lower one is taken; an even number of names needs a number halfway between them",
         "ties won": "equal scores count for the model: one that scores all pictures alike would find everything",
@@ -157,7 +157,7 @@ where $\bar x$ is $x$ less the mean of each column, and $r$ the ridge. Without a
         "ridge everywhere": "the ridge is added to every entry of the covariance; the identity has only a diagonal",
         "one side": "only one of the two modalities is whitened",
         "not whitened": "these are singular values of the covariance itself: they depend on the units of x and y",
-        "columns only": "each column was brought to spread 1 by itself; whitening also takes out what the columns of one modality share",
+        "columns only": "each column was brought to spread 1 by itself; that is for the whitening to do, which also takes out what the columns of one modality share",
         "inverse": "this whitens too much: which power of S stands on either side of the middle one?",
         "squared": "these are squares of the correlations",
         "smallest first": "the smallest correlation stands first",
@@ -289,11 +289,11 @@ The sum over $j$ is not divided by $N$. The loss stays finite for scores beyond 
     cases=_siglip_cases,
     run=_siglip_run,
     misconceptions={
-        "all averaged": "the loss is divided by the number of all pairs; only the sum over $i$ is a mean",
-        "all added": "nothing is divided by $N$: the loss would grow with the batch even where every pair costs the same",
+        "all averaged": "the loss is divided by the number of all pairs; only the sum over i is a mean",
+        "all added": "nothing is divided by N: the loss would grow with the batch even where every pair costs the same",
         "matches alone": "only the matches are asked; a model that says yes to everything would cost nothing",
         "mismatches alone": "only the mismatches are asked; a model that says no to everything would cost nothing",
-        "all yes": "every pair is taken for a match: what is $y$ away from the diagonal?",
+        "all yes": "every pair is taken for a match: what is y away from the diagonal?",
         "labels 0": "the mismatches have the label 0 in the product, so they cost ln 2 whatever the model says",
         "flipped": "the labels have changed places: the match is pushed apart",
         "bias inside": "the bias is multiplied by the scale as well",
@@ -313,7 +313,7 @@ LEVELS = ("alike", "hot", "copies", "siglip", "vse")
 
 
 def _levels_cases(seed: int) -> list[Case]:
-    return [Case(entry, {"entry": entry}) for entry in LEVELS]
+    return [Case(entry, {"entry": entry}, f"the entry {entry!r}") for entry in LEVELS]
 
 
 LEVELS_TASK = Task(
@@ -356,7 +356,7 @@ three decimals:
         "others": "this counts the other copies; with its own there is one more to share the probability with",
         "things": "this is a choice between things; between which candidates can a perfect model not decide?",
         "no bias": "this is the start without a bias: which answer does the bias give at first?",
-        "mean over pairs": "this is divided by all $N^2$ pairs; the loss is a sum over $j$ and a mean over $i$",
+        "mean over pairs": "this is divided by all N² pairs; the loss is a sum over j and a mean over i",
         "all wrong": "a score of −10 is a sure no: which of the 128 questions of a row is that the wrong answer to?",
         "one direction": "this is one direction; a picture asks, and so does a text",
         "whole batch": "this is the sum over the batch, and what one pair costs is asked for",
@@ -410,8 +410,8 @@ COPIES = Task(
     difficulty=3,
     parts={"values": 2, "copies": 3},
     prompt=r"""
-A colleague trains twelve things with the hardest-negative loss of VSE++, in batches of 64. The loss stands at about 0.4 a pair from the first step to the last, as if all embeddings
-were one point; the cell below shows it. Find out why it cannot fall, and mend it.
+A colleague trains two encoders, for pictures and texts of twelve things, with the hardest-negative loss of VSE++ in batches of 64. The loss stands at about 0.4 a pair from the first step
+to the last, as if all embeddings were one point; the cell below shows it. Find out why `hardest_as_it_is` cannot fall, and write it again, mended, as `hardest`.
 
 `hardest(scores, ids, margin)` gets cosines $S$ $(N, N)$, row $i$ a picture, column $j$ a text; `ids` $(N)$, the number of the thing that pair $i$ shows; and the margin $m$. It gives
 one number, the **sum** over the batch
@@ -429,17 +429,17 @@ where $M_i$ are the mismatches of $i$: you decide who belongs to them. Where the
     run=_copies_run,
     misconceptions={
         "copies push": "the copies of a thing are among its mismatches still, and no model can put a thing closer to itself than to its copy",
-        "own match": "the match itself stands among the mismatches: its hinge is $m$ whatever the model does",
+        "own match": "the match itself stands among the mismatches: its hinge is the margin, whatever the model does",
         "one direction": "only the pictures ask or only the texts; both do",
         "same direction twice": "both terms look along the same axis: which axis holds the pictures of one text?",
-        "another's match": "a text that asks compares its mismatches with the matches of others: whose match stands beside $S_{ji}$?",
+        "another's match": "a text that asks compares its mismatches with the matches of others: whose match is to stand beside S[j, i]?",
         "all of them": "all mismatches are added; the hardest one of each pair counts",
         "easiest": "this is the mismatch that is farthest away; the hardest is the one that scores highest",
         "mean": "the pairs are averaged, and their sum is asked for",
         "no hinge": "a mismatch that is far enough away earns something here; it should cost nothing",
-        "margin": "the margin has the wrong sign: the match must be better by $m$",
+        "margin": "the margin has the wrong sign: the match must be better by m",
         "score zero": "what is no mismatch gets a score or a cost of its own and wins where all cosines are low: it must not take part",
-        "whole pairs": "pairs that have a copy are left out altogether; they have mismatches as well",
+        "whole pairs": "of pairs that are copies of each other all are left out, or all but one; each of them has mismatches as well",
         "nothing left": "a pair without any mismatch costs nothing, and here the loss is not finite or there is something to pay",
     },
     blocks=("mmteach.alignment.triplet", "mmteach.alignment._pairs"),
@@ -502,7 +502,7 @@ A museum has pictures and descriptions of $C = 3{,}000$ objects, all photographe
 2. the encoders get at least 6,000 steps;
 3. $\ln N - L$ can show 5 nats of information: which $N$ can?
 4. copies stay rare: the chance that a pair has at least one copy among the other $N-1$ of its batch, all drawn at random, is at most one in ten;
-5. it fits into 600 MB: activations take 2 MB a pair, and the table of scores, its softmax and its gradient $N^2$ numbers of 4 bytes each;
+5. it fits into 600 MB, a megabyte counted as a million bytes: activations take 2 MB a pair, and the table of scores, its softmax and its gradient $N^2$ numbers of 4 bytes each;
 6. a good model can show that it is good: with cosines of 1 for matches and 0 for mismatches the loss is at most 0.1;
 7. not the hardest mismatch alone pushes: one whose cosine lies 0.3 below another's still gets at least a hundredth of its weight in the softmax.
 
@@ -526,7 +526,7 @@ Answer with a dict `{"batch": …, "steps": …, "temperature": …}`. Every cho
         "temperature": "a temperature is a number above 0, and not a very large one",
         "budget": "more pairs are seen than the night has time for",
         "few steps": "the encoders get too few steps: what is spent on each of them?",
-        "ceiling": "however good the model gets, this batch cannot show 5 nats: what is the most that $\\ln N - L$ can be?",
+        "ceiling": "however good the model gets, this batch cannot show 5 nats: what is the most that ln N − L can be?",
         "copies": "too many pairs meet a copy of themselves: they push apart what belongs together",
         "memory": "this needs more than 600 MB: which part grows with the square of the batch?",
         "too hot": "at this temperature even a perfect model has a high loss: the softmax cannot be sure of anything",
@@ -584,7 +584,7 @@ TEACHER = Task(
     parts={"values": 3, "padding": 1},
     prompt=r"""
 This captioner's training loss falls to almost nothing within seconds, and asked to write it says the same token again and again: the cell below shows it. Network, optimiser and decoding are
-sound. Find out what the loss rewards, and mend `teacher`.
+sound. Find out what the loss rewards, and write `teacher_as_it_is` again, mended, as `teacher`.
 
 `teacher(tokens)` gets whole numbers $(B, T)$: 1 (start), the words, 2 (end), then 0 up to the length of the longest. It gives three tensors $(B, T-1)$:
 
@@ -686,7 +686,7 @@ which word.""",
     notice=_beam_notice,
     misconceptions={
         "no pair": "a pair is needed: the beginnings that are continued, and the words",
-        "no places": "whole numbers are needed, the places of beginnings and words, and not their logarithms",
+        "no places": "whole numbers are needed, the places of beginnings and words; are these logarithms, or quotients that nobody rounded down?",
         "each its own": "every beginning is continued once; a good one may be continued twice, and a poor one not at all",
         "greedy": "only the best beginning is continued",
         "past forgotten": "the words are compared as if all beginnings were equally likely",
@@ -804,7 +804,7 @@ Why does a long caption need no penalty of its own?""",
     run=_bleu_run,
     notice=_bleu_notice,
     misconceptions={
-        "not clipped": "an n-gram may be right more often than it stands in the reference",
+        "not clipped": "an n-gram counts as right here more often than it stands in the reference",
         "sets": "every n-gram counts once however often it is said; each time counts, as often as the reference has it",
         "recall": "these are shares of the reference; how much of what was **said** is right is asked for",
         "no penalty": "a sentence that stops early is not punished: what would a single sure word score?",
@@ -818,7 +818,7 @@ Why does a long caption need no penalty of its own?""",
         "pooled": "n-grams of all lengths are in one share, and single words outvote the others",
         "other references": "an n-gram is right only if it stands in the reference of its own sentence",
         "across": "an n-gram may not begin in one sentence and end in the next",
-        "letters": "these are n-grams of letters; words are asked for",
+        "letters": "letters are counted here, in n-grams or in the lengths; words are asked for",
         "percent": "this is a percentage; the result lies between 0 and 1",
         "smoothed": "one of the four shares is 0 or has nothing to be a share of, and so the whole is 0",
     },

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 04 · Cross-modal learning: exercises
 #
-# **For those who have read** chapter 04. Ten tasks, about three and a half hours in all. Each check answers at once: with ✓ and your points, or with the first thing that is
+# **For those who have read** chapter 04. Ten tasks, about three and a half hours in all, and an open question. Each check answers at once: with ✓ and your points, or with the first thing that is
 # wrong and the idea behind it. Its inputs are drawn anew each time, so an answer that knows one example by heart does not pass.
 #
 # Write where it says `YOUR CODE HERE`, and delete the line that raises. Unfold a hint as late as you can, and one at a time. What
@@ -304,6 +304,8 @@ check("cross_modal.bleu", bleu)
 # a sentence in any of the three. In 200 to 300 words: which encoders and which objective would you begin with, and what goes into one batch? Where do false negatives come from here, how do you find
 # them, and what do you do about them? Say how you split the data, which figures you report in which directions and against which simplest baseline, and how you would find out whether it *understands* a
 # sentence or only spots its nouns. Name one use in which such a search does harm, and what you would measure before it goes live.
+#
+# Read again: [5 · A choice among many: InfoNCE and CLIP](../notebooks/04_cross_modal.ipynb#5-%C2%B7-A-choice-among-many%3A-InfoNCE-and-CLIP); [6 · Yes or no: SigLIP](../notebooks/04_cross_modal.ipynb#6-%C2%B7-Yes-or-no%3A-SigLIP); [10 · False negatives](../notebooks/04_cross_modal.ipynb#10-%C2%B7-False-negatives); [11 · Pictures found by words, in ten languages](../notebooks/04_cross_modal.ipynb#11-%C2%B7-Pictures-found-by-words%2C-in-ten-languages); [13 · Questions about a scene: relations](../notebooks/04_cross_modal.ipynb#13-%C2%B7-Questions-about-a-scene%3A-relations).
 #
 # *6 points, marked by a person.*
 

@@ -262,6 +262,11 @@ def singles(S, ids, m):
     return hardest(S[single][:, single], ids[single], m) if single.any() else torch.tensor(0.0)
 
 
+def one_of_each(S, ids, m):
+    first = [i for i in range(len(ids)) if ids[i] not in ids[:i]]
+    return hardest(S[first][:, first], ids[first], m)
+
+
 def one_way(S, ids, m):
     return F.relu((m - S.diagonal()[:, None] + S).masked_fill(ids[:, None] == ids, -torch.inf).amax(1)).sum()
 
@@ -384,6 +389,10 @@ def bleu_by(
 bleu = bleu_by()
 
 
+def bleu_long_in_letters(said, references):
+    return bleu_by(penalty=lambda c, r: 1.0)(said, references) * brevity(*(len("".join(s)) for s in (said, references)))
+
+
 def bleu_crossing_out(said, references):
     """Each n-gram said crosses out one of the reference."""
     logarithm, words, wanted = 0.0, 0, 0
@@ -477,6 +486,11 @@ BANK = {
             "x alone whitened": (lambda x, y, r: cca(x, y, r, powers=(-0.5, 0.0)), "one side"),
             "the covariance": (lambda x, y, r: cca(x, y, r, powers=(0.0, 0.0)), "not whitened"),
             "columns standardised": (cca_spread, "columns only"),
+            "standardised, then whitened": (
+                lambda x, y, r: cca(x / x.std(0), y / y.std(0), r),
+                "columns only",
+                "values",
+            ),
             "inverses": (lambda x, y, r: cca(x, y, r, powers=(-1.0, -1.0)), "inverse"),
             "squares": (lambda x, y, r: cca(x, y, r).square(), "squared"),
             "ascending": (lambda x, y, r: cca(x, y, r).flip(0), "smallest first"),
@@ -593,6 +607,7 @@ BANK = {
             "minus the margin": (lambda S, ids, m: hardest(S, ids, -m), "margin"),
             "score 0": (score_zero, "score zero", "copies"),
             "singles only": (singles, "whole pairs", "copies"),
+            "one of each thing": (one_of_each, "whole pairs", "copies"),
             "infinite without a mismatch": (
                 lambda S, ids, m: hardest(S, ids, m) if (ids != ids[0]).any() else torch.tensor(-torch.inf),
                 "nothing left",
@@ -699,6 +714,7 @@ BANK = {
             "any reference": (bleu_anywhere, "other references"),
             "one long text": (lambda s, r: bleu([" ".join(s)], [" ".join(r)]), "across"),
             "letters": (bleu_by(split=list), "letters"),
+            "lengths in letters": (bleu_long_in_letters, "letters", "values"),
             "percent": (lambda s, r: 100 * bleu(s, r), "percent"),
             "a small constant": (
                 bleu_by(mean=lambda p: math.prod(max(one, 1e-9) for one in p) ** 0.25),

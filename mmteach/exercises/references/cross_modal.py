@@ -99,7 +99,7 @@ def cca(case: Case) -> Expectation:
         "ridge on both": solve(cx, cy, ridge=2 * ridge),
         "one side": [solve(cx, cy, powers=(-0.5, 0.0)), solve(cx, cy, powers=(0.0, -0.5))],
         "not whitened": torch.linalg.svdvals(cx.T @ cy / (n - 1)),
-        "columns only": torch.linalg.svdvals(unit[0].T @ unit[1] / (n - 1)),
+        "columns only": [torch.linalg.svdvals(unit[0].T @ unit[1] / (n - 1)), solve(*unit)],
         "inverse": solve(cx, cy, powers=(-1.0, -1.0)),
         "squared": rho.square(),
         "smallest first": rho.flip(0),
@@ -264,6 +264,7 @@ def copies(case: Case) -> Expectation:
     there = other.any(1)
     nearest = [one.masked_fill(~other, torch.inf).amin(1).clamp(min=0).masked_fill(~there, 0).sum() for one in far]
     single = other.sum(1) == n - 1
+    first = torch.tensor([i for i in range(n) if ids[i] not in ids[:i]])
     kept = [S[single][:, single], S[single][:, single].T]
     own = [m - match[single][:, None] + one for one in kept]
     zeroed = S.masked_fill(~other, 0.0)
@@ -283,10 +284,13 @@ def copies(case: Case) -> Expectation:
         "no hinge": [raw, finite],
         "margin": [loss(other, wrong_margin), loss(other, [one - m for one in far])],
         "score zero": loss(torch.ones_like(apart), [m - match[:, None] + zeroed, m - match[:, None] + zeroed.T]),
-        "whole pairs": sum(
-            (one.masked_fill(torch.eye(int(single.sum()), dtype=torch.bool), -torch.inf).amax(1).clamp(min=0).sum() for one in own),
-            torch.tensor(0.0).double(),
-        ) if single.any() else torch.tensor(0.0),
+        "whole pairs": [
+            sum(
+                (one.masked_fill(torch.eye(int(single.sum()), dtype=torch.bool), -torch.inf).amax(1).clamp(min=0).sum() for one in own),
+                torch.tensor(0.0).double(),
+            ) if single.any() else torch.tensor(0.0),
+            loss(other[first][:, first], [one[first][:, first] for one in far]),
+        ],
     }  # fmt: skip
     return Expectation({"value": right.float()}, _wrong(values))
 
@@ -410,6 +414,7 @@ def bleu(case: Case) -> Expectation:
         for n in (1, 2, 3, 4)
     ]  # fmt: skip
     factors = (brevity, 1.0)
+    letters = [min(1.0, math.exp(1 - sum(map(len, t)) / sum(map(len, s)))) for s, t in (texts, solid)]
     values: dict[str, Any] = {
         "not clipped": _score(_counts(said, references, lambda s, t: Counter({g: k for g, k in s.items() if g in t})), brevity),
         "sets": _score(sets, brevity),
@@ -425,7 +430,7 @@ def bleu(case: Case) -> Expectation:
         "pooled": brevity * sum(k for k, _ in counts) / max(sum(n for _, n in counts), 1),
         "other references": [_score(one, brevity) for one in (somewhere, everywhere)],
         "across": _score(_counts([joined[0]], [joined[1]]), brevity),
-        "letters": [_score(_counts(*some), min(1.0, math.exp(1 - sum(map(len, some[1])) / sum(map(len, some[0]))))) for some in (texts, solid)],
+        "letters": [*(_score(_counts(*some), factor) for some, factor in zip((texts, solid), letters)), *(_score(counts, factor) for factor in letters)],
         "percent": 100 * right,
     }  # fmt: skip
     return Expectation({"value": right}, _wrong(values))
