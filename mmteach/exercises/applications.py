@@ -201,7 +201,7 @@ FRAMES_TASK = Task(
 **First predict** with pencil and paper, **then measure**: list all alignments with `itertools.product` and collapse them. Answer with a dict of numbers:
 
 - `"fewest"`: the smallest number of frames in which *balloon* can be said;
-- `"seconds"`: how long a recording of *balloon* must be at least, for the chapter's recogniser, which makes one frame of three of the spectrogram's 100 a second;
+- `"seconds"`: how long a recording of *balloon* must be at least, for the chapter's recogniser: the spectrogram has 100 frames a second, and of every three of them it makes one;
 - `"no"`: how many alignments of four frames say *no*;
 - `"oo"`: how many alignments of four frames say *oo*;
 - `"loss"`: the CTC loss $-\log p(y \mid x)$ of *no* for a network that has learned nothing: four frames, three labels (blank, n, o), all of them equally likely in each frame.""",
@@ -218,7 +218,7 @@ FRAMES_TASK = Task(
         "blanks everywhere": "blanks may stand around every letter; where must they?",
         "one pair": "there is more than one place in this word where two equal letters meet",
         "single letters": "a letter that comes twice must be said twice",
-        "spectrogram frames": "these are frames of the spectrogram; the recogniser makes one of three of them",
+        "spectrogram frames": "the spectrogram's frames and the recogniser's are mixed up: of three the recogniser makes one",
         "milliseconds": "seconds are asked for",
         "letters only": "letters may last longer than a frame, and blanks may stand at the ends and between",
         "places only": "this chooses a frame for each letter; a letter may also last for several",
@@ -275,7 +275,8 @@ CTC = Task(
     parts={"values": 2, "repeats": 2, "long": 1, "gradients": 1},
     prompt=r"""
 The chapter's `ctc` multiplies probabilities, which is fine for seven frames. A second of speech has a hundred, and then the product is 0 for a computer. Write it with
-logarithms: `ctc(log_p, y)` gets the frames' log-probabilities $(T, V)$, label 0 is blank, and a list `y` of at least one label, none of them blank. It gives one number, $-\log p(y \mid x)$.
+logarithms: `ctc(log_p, y)` gets the frames' log-probabilities $(T, V)$, label 0 is blank, and a list `y` of at least one label, none of them blank. There are always enough frames
+to say it. It gives one number, $-\log p(y \mid x)$.
 
 With $s = (–, y_1, –, y_2, \dots, –)$ and $\alpha_t(i)$ the probability of all beginnings that stand at $s_i$ after frame $t$,
 
@@ -439,7 +440,7 @@ MOTION = Task(
     parts={"values": 3, "still": 1},
     prompt=r"""
 The path that says *what happens* must not see who does it. Write what it is given: `motion(clips)` gets bytes $(B, T, 3, H, W)$, whole numbers from 0 to 255, and gives floating-point numbers $(B, T, 2, H, W)$.
-With $x_t$ frame $t$ in grey, the mean of its three colours by 255, the two channels of a frame are
+With $x_t$ frame $t$ in grey, the mean of its three colours divided by 255, the two channels of a frame are
 
 $$ x_t - \bar x \qquad\text{and}\qquad x_{t+1} - x_t, $$
 
@@ -489,7 +490,8 @@ def _carry_cases(seed: int) -> list[Case]:
         }
         return Case(part, inputs, what)
 
-    return [case("kernel"), case("dense"), case("gates"), case("kernel"), case("dense"), case("gates")]
+    entries = ("kernel", "dense", "gates")
+    return [case(entry, f"the entry {entry!r}") for entry in entries * 2]
 
 
 def _carry_run(answer: Any, case: Case) -> Observed:
@@ -512,7 +514,7 @@ CARRY = Task(
     parts={"kernel": 2, "dense": 2, "gates": 1},
     prompt=r"""
 A network was trained elsewhere and is carried to PyTorch. All shapes fit, nothing complains, and its answers are nothing like those it gave there: the cell below shows how far they are off.
-There is a fault in **each** of the three lines of `carry`. Mend them.
+There is a fault in **each** of the three entries that `carry_with_faults` gives. Write it again, mended, as `carry`.
 
 `carry(kernel, dense, gates, size)` gets
 
@@ -625,8 +627,8 @@ SPLIT = Task(
     difficulty=2,
     parts={"split": 3, "spelling": 1},
     prompt=r"""
-A classifier of recordings is right on nearly all of its test, and far less often on what the first user says. The cell below shows it. Its split is the fault. Mend
-`split`, so that the test asks what a user will ask: **new people who say new sentences**.
+A classifier of recordings is right on nearly all of its test, and far less often on what the first user says. The cell below shows it. Its split is the fault. Write
+`split_with_faults` again, mended, as `split`, so that the test asks what a user will ask: **new people who say new sentences**.
 
 `split(speakers, texts, new_speakers, new_texts)` gets, for each recording, who speaks and what is said, and the speakers and the sentences that are kept for the test. It gives a dict
 
@@ -708,7 +710,7 @@ does not work, and write that down as a function: `fails_for(rows)` gives a dict
 - `"speaker"`: the name of the speaker with the largest character error rate,
 - `"worst"`: that speaker's rate, over all of that speaker's recordings.
 
-A speaker's rate is made as the whole test's is: edits by characters, each added up first.""",
+A speaker's rate is made as the whole test's is: the sum of the edits divided by the sum of the characters.""",
     hints=(
         "Two sums for each speaker: edits, and characters.",
         "A recording of four letters with five mistakes has a rate above 1. How much should it weigh?",

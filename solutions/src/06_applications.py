@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 06 · Applications: exercises
 #
-# **For those who have read** chapter 06. Ten tasks, a little over three hours in all; they stand by themselves, so take those you need. Each check answers at once: with ✓ and your
+# **For those who have read** chapter 06. Ten tasks, a little over three hours in all, and an open question; they stand by themselves, so take those you need. Each check answers at once: with ✓ and your
 # points, or with the first thing that is wrong and the idea behind it. Its inputs are drawn anew each time, so an answer that knows one example by heart does not pass.
 #
 # Write where it says `YOUR CODE HERE`, and delete the line that raises. Unfold a hint as late as you can, and one at a time. What
@@ -309,6 +309,8 @@ check("applications.plan", plan)
 # two months, a recogniser and a picture finder like those of the chapter, and 40 volunteers. In 200 to 300 words: which parts do you build on, and does the speech have to be written down at all?
 # What do you record, and how do you split it? Which figures do you report, on what, with which baselines? What happens when somebody asks for a thing that the museum does not have? And what must
 # stand on the system's card before the first visitor uses it?
+#
+# Read again: [1 · Pictures and descriptions](../notebooks/06_applications.ipynb#1-%C2%B7-Pictures-and-descriptions); [Sentences, said by a person](../notebooks/06_applications.ipynb#Sentences%2C-said-by-a-person); [Speech finds text, text finds speech](../notebooks/06_applications.ipynb#Speech-finds-text%2C-text-finds-speech); [5 · Practice: before anybody relies on it](../notebooks/06_applications.ipynb#5-%C2%B7-Practice%3A-before-anybody-relies-on-it); [Data cards](../notebooks/06_applications.ipynb#Data-cards).
 #
 # *6 points, marked by a person.*
 

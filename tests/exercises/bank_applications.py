@@ -459,6 +459,11 @@ def mean_of_people(rows):
     return sum(pooled([r for r in rows if r["speaker"] == p]) for p in people) / len(people)
 
 
+def mean_of_means(rows):
+    people = {r["speaker"] for r in rows}
+    return sum(mean([r for r in rows if r["speaker"] == p]) for p in people) / len(people)
+
+
 # ---- applications.plan
 
 
@@ -748,6 +753,7 @@ BANK = {
             "most edits": (failing(lambda rows: sum(r["edits"] for r in rows)), "most edits"),
             "means": (failing(mean, mean, mean), "mean of rates"),
             "mean of all": (failing(pooled, pooled, mean), "mean of rates"),
+            "means, and their mean over people": (failing(mean, mean, mean_of_means), "mean of rates"),
             "mean of people": (failing(whole=mean_of_people), "mean of people"),
             "the best": (failing(lambda rows: -pooled(rows)), "best"),
             "own worst": (failing(rate=largest), "own worst"),

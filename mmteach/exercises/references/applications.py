@@ -512,6 +512,7 @@ def fails(case: Case) -> Expectation:
             says(lambda n: mean(own(n))),
             says(rate_of, pooled, mean(rows)),
             says(rate_of, mean, mean(rows)),
+            says(lambda n: mean(own(n)), mean, sum(mean(own(name)) for name in names) / len(names)),
             says(rate_of, mean),
         ),
         "mean of people": says(rate_of, pooled, people),
