@@ -283,7 +283,7 @@ SCALING = Task(
     parts={"values": 2, "small": 1, "overflow": 2},
     prompt=r"""
 To train faster, the gradient is computed in half precision. The loss was multiplied by a large *scale* first, so that small gradients do not become 0 in float16, whose smallest number
-is about $6 \cdot 10^{-8}$. And yet the model below stays at chance, and with a larger scale it turns to NaN. `step` has **three** faults. Mend it.
+is about $6 \cdot 10^{-8}$. And yet the model below stays at chance, and with a larger scale it turns to NaN. `step_with_faults` has **three** faults. Write it again, mended, as `step`.
 
 `step(weights, gradient, rate, scale)` gets the weights (float32), the gradient **of scale · loss** (float16), the learning rate and the scale. It gives a pair, the new weights (float32) and the
 new scale:
@@ -466,7 +466,7 @@ def _curve_cases(seed: int) -> list[Case]:
         target = round(draw.number(0.35, 0.6) * errors[-1], 4)
         return Case(part, {"examples": examples, "errors": errors, "target": target}, what)
 
-    return [case("exponent"), case("exponent"), case("examples"), case("examples")]
+    return [case(entry, f"the entry {entry!r}") for entry in ("exponent", "exponent", "examples", "examples")]
 
 
 def _curve_run(answer: Any, case: Case) -> Observed:
@@ -513,7 +513,7 @@ Before you buy so many: what has to stay as it is beyond the last point, for thi
         "roles exchanged": "this line predicts examples from errors; least squares is not the same in both directions",
         "mean of slopes": "the slopes between neighbours are averaged; most of the points then have no say",
         "through zero": "the line was made to pass through the origin: log a is left out",
-        "still a logarithm": "this is the logarithm of the number of examples",
+        "still a logarithm": "this is the logarithm of the number of examples, or that of one base taken back by another",
         "last point": "the target is reached from the last measured point; the fitted line need not pass through it",
         "upside down": "the power law was solved for n the wrong way round",
         "more": "this is how many more than were measured; the number in all is asked for",

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 07 · Outlook: exercises
 #
-# **For those who have read** chapter 07. Eight tasks, about two and a half hours in all; they stand by themselves, so take those you need. Each check answers at once: with ✓ and
+# **For those who have read** chapter 07. Eight tasks, about two and a half hours in all, and an open question; they stand by themselves, so take those you need. Each check answers at once: with ✓ and
 # your points, or with the first thing that is wrong and the idea behind it. Its inputs are drawn anew each time, so an answer that knows one example by heart does not pass.
 #
 # Write where it says `YOUR CODE HERE`, and delete the line that raises. Unfold a hint as late as you can, and one at a time. What
@@ -216,6 +216,8 @@ check("outlook.spend", design)
 # Choose one sentence about the future of multimodal learning that you have read somewhere: that more modalities are always better, that data will clean itself, that the largest model wins, or another. In
 # 200 to 300 words: make of it a claim that a measurement could refute, with a number in it. Design the smallest experiment that could do so, with data, models, baselines, the figure, its uncertainty and a
 # budget in hours. Say beforehand which result would convince you of the contrary, and name one way in which the experiment could seem to confirm the claim although it is wrong.
+#
+# Read again: [2 · What no pair shows](../notebooks/07_outlook.ipynb#2-%C2%B7-What-no-pair-shows); [4 · Wrong pairs](../notebooks/07_outlook.ipynb#4-%C2%B7-Wrong-pairs); [5 · Little data](../notebooks/07_outlook.ipynb#5-%C2%B7-Little-data); [6 · How large a model](../notebooks/07_outlook.ipynb#6-%C2%B7-How-large-a-model); [7 · Questions people ask](../notebooks/07_outlook.ipynb#7-%C2%B7-Questions-people-ask).
 #
 # *6 points, marked by a person.*
 

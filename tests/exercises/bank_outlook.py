@@ -417,6 +417,11 @@ BANK = {
                 "absent asked",
                 "missing",
             ),
+            "zeros where one of the two is absent": (
+                lambda t, o, p, h: sum(contrast(x * p[m][:, None], t, h) for m, x in o.items()),
+                "absent asked",
+                "missing",
+            ),
             "multiplied": (lambda t, o, p, h: bind(t, o, p, 1 / h), "temperature"),
             "no temperature": (lambda t, o, p, h: bind(t, o, p, 1.0), "no temperature"),
             "sum over examples": (bind_sum, "sum"),
@@ -591,6 +596,11 @@ BANK = {
             "through the origin": (origin, "through zero"),
             "a logarithm": (
                 changed(examples=lambda r, *_: math.log(r["examples"])),
+                "still a logarithm",
+                "examples",
+            ),
+            "two bases": (
+                changed(examples=lambda r, *_: math.exp(math.log10(r["examples"]))),
                 "still a logarithm",
                 "examples",
             ),

@@ -65,6 +65,7 @@ def bind(case: Case) -> Expectation:
     between = [pair(others[a], others[b], present[a] & present[b]) for a, b in combinations(names, 2)]
     asked = [pair(others[m], text, every) for m in names]
     zeroed = [pair(others[m] * present[m][:, None], text * present[m][:, None], every) for m in names]
+    half = [pair(others[m] * present[m][:, None], text, every) for m in names]
     wide = [pair(F.normalize(others[m], dim=0), F.normalize(text, dim=0), present[m], length=False) for m in names]
     tall = []
     for m in names:
@@ -79,7 +80,7 @@ def bind(case: Case) -> Expectation:
         "no temperature": total(factor=1.0),
         "sum": total(reduce=torch.sum),
         "mean of modalities": (loss / len(names), loss / max(1, sum(bool(p.any()) for p in present.values()))),
-        "absent asked": (torch.stack(asked).sum(), torch.stack(zeroed).sum()),
+        "absent asked": (torch.stack(asked).sum(), torch.stack(zeroed).sum(), torch.stack(half).sum()),
         "absent as candidates": torch.stack([pair(others[m], text, every, asked=present[m]) for m in names]).sum(),
         "complete only": torch.stack([pair(others[m], text, whole) for m in names]).sum(),
     }  # fmt: skip
@@ -357,7 +358,16 @@ def curve(case: Case) -> Expectation:
             [gives(slopes.mean(), y.mean() - slopes.mean() * x.mean())[1], gives(slopes.mean(), intercept)[1]],
         ),
         "through zero": ([-origin], [target ** (1 / origin), target ** (1 / slope)]),
-        "still a logarithm": ([], [math.log(examples), math.log10(examples), math.log2(examples)]),
+        "still a logarithm": (
+            [],
+            [
+                math.log(examples),
+                math.log10(examples),
+                math.log2(examples),
+                math.exp(math.log10(examples)),
+                examples ** math.log(10),
+            ],
+        ),
         "last point": ([], [n[-1] * (target / e[-1]) ** (1 / slope)]),
         "upside down": (
             [],
