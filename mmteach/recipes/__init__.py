@@ -97,9 +97,9 @@ def stored(name: str) -> tuple[pd.DataFrame, str]:
     """
     import pandas as pd
 
-    recipe(name)
     path = RESULTS / f"{name}.json"
     if not path.is_file():
+        recipe(name)  # an unknown name says so; to look one up loads every recipe and PyTorch's compiler, for seconds
         raise FileNotFoundError(f"the table {name!r} has not been made yet: mmteach train {name}")
     kept = _read(path)
     says = f"{kept['says']}. Made by `{kept['command']}` on {kept['date']}, {kept['machine']}, PyTorch {kept['torch']}."
