@@ -4,6 +4,7 @@
 |-------------|--------------------------------------------------------------------------------------------|
 | `judge`     | cases and what was observed → Verdict                                                      |
 | `draw`      | fresh cases with what a right answer gives for each                                        |
+| `cases_of`  | the cases alone                                                                           |
 | `GENERAL`   | the misconceptions that any task may meet, beside those of its own                          |
 
 A case passes where every output agrees with the right one. Where one does not, the outputs of the task's known wrong
@@ -78,6 +79,11 @@ def references(task: Task) -> Any | None:
         if error.name and error.name.startswith("mmteach.exercises.references"):
             return None
         raise
+
+
+def cases_of(task: Task, seed: int) -> list[Case]:
+    """The cases of `draw` alone, without computing what a right answer gives."""
+    return stored.draw(task.name, seed)[0] if references(task) is None else task.cases(seed)
 
 
 def draw(task: Task, seed: int) -> tuple[list[Case], list[Expectation]]:

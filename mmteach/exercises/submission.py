@@ -25,6 +25,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,14 +154,17 @@ def belonging(path: Path, cells: list[str]) -> tuple[Task, ...]:
 
 def answer(cells: list[str], asked: tuple[Task, ...]) -> Answers:
     """Run the cells and judge what they define; a child that dies is started again without what killed it."""
-    drawn = {task.name: judge.draw(task, secrets.randbelow(2**31)) for task in asked}
+    seeds = {task.name: secrets.randbelow(2**31) for task in asked}
+    cases = {task.name: judge.cases_of(task, seeds[task.name]) for task in asked}
     seen: dict[str, list[Any] | None] = {}
     found = Answers()
     skip: set[int] = set()
-    with tempfile.TemporaryDirectory(prefix="mmteach-check-") as scratch:
+    # What a right answer gives is computed beside the child: both load libraries for seconds.
+    with ThreadPoolExecutor(1) as beside, tempfile.TemporaryDirectory(prefix="mmteach-check-") as scratch:
+        drawn = {task.name: beside.submit(judge.draw, task, seeds[task.name]) for task in asked}
         for attempt in range(RESTARTS):
             request = {"cells": cells, "skip": sorted(skip), "done": sorted(seen), "seconds": CELL_SECONDS,
-                       "tasks": {name: [case.as_plain() for case in cases] for name, (cases, _) in drawn.items()}}  # fmt: skip
+                       "tasks": {name: [case.as_plain() for case in some] for name, some in cases.items()}}  # fmt: skip
             stuck, why = _attempt(Path(scratch) / str(attempt), request, seen, found.broken, asked)
             if stuck is None:
                 break
@@ -172,8 +176,8 @@ def answer(cells: list[str], asked: tuple[Task, ...]) -> Answers:
             else:
                 break
     for task in asked:
-        cases, expected = drawn[task.name]
-        found.verdicts[task.name] = _verdict(task, cases, expected, seen.get(task.name))
+        _, expected = drawn[task.name].result()
+        found.verdicts[task.name] = _verdict(task, cases[task.name], expected, seen.get(task.name))
     return found
 
 

@@ -157,11 +157,18 @@ def pairs(case: Case) -> Expectation:
 # ---- background.grid --------------------------------------------------------------------------------------------------
 
 
+# Those of mmteach.recipes.background, which takes seconds to import.
+SIGMAS = (0.0, 0.5, 1.0, 1.5, 2.0)
+SNRS = (math.inf, 20.0, 10.0, 0.0, -10.0)
+
+
 @functools.cache
 def _accuracies() -> dict[str, Tensor]:
     """By model, its test accuracy (5, 5), mean over the seeds of the stored table."""
     from mmteach.recipes import stored
-    from mmteach.recipes.background import SIGMAS, SNRS, column
+
+    def column(sigma: float, snr: float) -> str:
+        return f"{sigma:g} | {'clean' if snr == math.inf else f'{snr:g}'}"
 
     table, _ = stored("noise-grid")
     return {
@@ -171,8 +178,6 @@ def _accuracies() -> dict[str, Tensor]:
 
 
 def grid(case: Case) -> Expectation:
-    from mmteach.recipes.background import SIGMAS, SNRS
-
     def accuracy(model: str) -> Tensor:
         return _accuracies()[model]
 
