@@ -10,6 +10,8 @@ from torch import Tensor
 from mmteach.figures.style import GREY, INK, PALETTE, Picture, canvas, describe, style
 from mmteach.generation import forced_alignment
 
+DASHES = ("-", "--", "-.")  # solid for the first six letters, then the same colours again
+
 
 def alignment(
     spectrogram: Tensor, log_probs: Tensor, text: str, labels: Sequence[str], *, title: str = "", alt: str = ""
@@ -39,8 +41,11 @@ def alignment(
         above.grid(visible=False)
         probability = log_probs.exp()
         below.plot(time, probability[:, 0], color=GREY, ls=":", lw=1, label="blank")
-        for i, letter in enumerate(sorted(set(text))):
-            below.plot(time, probability[:, numbers[letter]], color=PALETTE[i % len(PALETTE)], lw=1.4)
+        letters = sorted(set(text))
+        for i, letter in enumerate(letters):
+            colour, dashes = PALETTE[i % len(PALETTE)], DASHES[i // len(PALETTE) % len(DASHES)]
+            seen = letter if letter != " " else "␣"
+            below.plot(time, probability[:, numbers[letter]], color=colour, ls=dashes, lw=1.4, label=seen)
         starts = [t for t, label in enumerate(path) if label and (t == 0 or path[t - 1] != label)]
         for t, letter in zip(starts, text):
             below.annotate(
@@ -48,6 +53,7 @@ def alignment(
             )
             above.axvline(float(time[t]), color="white", lw=0.6, alpha=0.7)
         below.set(xlabel="time (s)", ylabel="probability", ylim=(0, 1.18))
-        below.legend(loc="upper right")
+        columns = 1 + len(letters) // 8
+        below.legend(loc="upper left", bbox_to_anchor=(1, 1.05), ncols=columns, labelspacing=0.2, handlelength=1.6)
     first = ", ".join(f"{letter} at {float(time[t]):.2f} s" for t, letter in list(zip(starts, text))[:4])
-    return describe(figure, alt or f"The letters of “{text}” on the spectrogram, each a short peak in time: {first} …")
+    return describe(figure, alt or f"Where each letter of “{text}” stands on the spectrogram: {first} …")

@@ -10,6 +10,7 @@
 | `Paths`           | a clip and a sentence in one space: subject and predicate apart, or as one               |
 | `name`, `match`   | the losses: classes of frames; sentences of clips                                       |
 | `says`, `right`   | scores of objects and predicates; shares of right ones                                  |
+| `fits`            | the score of each sentence for each clip, plain or normalised                            |
 | `search`          | recall of the right clip by its sentence, among one clip of each of the 192 pairs          |
 | `moving_emoji`    | the table                                                                               |
 """
@@ -235,17 +236,36 @@ def gallery(motion: MotionSplits, take: int) -> Batch:
     )
 
 
-def search(model: Paths, motion: MotionSplits, part: str = "test", takes: int = 16) -> dict[str, float]:
+@torch.no_grad()
+def fits(model: Paths, sentences: Sequence[str], z: Tensor, normalised: bool = False) -> Tensor:
+    """The score of each sentence for each clip, whose vectors are z (N, 2 · WIDTH): (S, N).
+
+    normalised, of paths that are apart: less what the clip gives to all subjects and to all predicates, so that clips can be
+    compared: log p(subject | clip) + log p(predicate | clip)
+    """
+    scores = model.read(sentences).cpu() @ z.T
+    if not normalised:
+        return scores
+    scale = model.scale().cpu()
+    who, what = (model.read(texts).cpu() for texts in (SUBJECTS, WHAT))
+    given = torch.logsumexp(scale * z[:, :WIDTH] @ who[:, :WIDTH].T, 1)
+    given = given + torch.logsumexp(scale * z[:, WIDTH:] @ what[:, WIDTH:].T, 1)
+    return scale * scores - given
+
+
+def search(
+    model: Paths, motion: MotionSplits, part: str = "test", takes: int = 16, normalised: bool = False
+) -> dict[str, float]:
     """Recall at 1 and 5 of a clip by its sentence among one clip of each of the 192 pairs, over so many galleries.
 
     part: whose 24 pairs are asked for: "test" or "valid", never trained; "seen": the 144 of training
+    normalised: as in `fits`
     """
     rows = {"seen": slice(0, 144), "valid": slice(144, 168), "test": slice(168, 192)}[part]
     hits = []
     for take in range(takes):
         clips = gallery(motion, take)
-        with torch.no_grad():
-            scores = model.read(clips.info["sentence"]).cpu() @ predict(model, clips).T  # (192 sentences, 192 clips)
+        scores = fits(model, clips.info["sentence"], predict(model, clips), normalised)  # (192 sentences, 192 clips)
         ahead = (scores > scores.diagonal()[:, None]).sum(1)  # how many clips come before the right one
         hits.append(ahead[rows])
     ahead = torch.cat(hits)

@@ -260,6 +260,17 @@ def test_apart_a_score_is_that_of_the_subject_and_that_of_the_predicate():
     assert together.read(["the cat grows"]).norm().item() == pytest.approx(1)
 
 
+def test_normalised_the_scores_of_a_clip_are_the_log_probabilities_of_all_sentences():
+    torch.manual_seed(0)
+    paths = video.Paths(WORDS).eval()
+    z = paths({"video": clips(3)}).detach()
+    sentences = [f"the {thing} {does}" for thing in OBJECTS for does in video.PREDICATES]
+    plain, normalised = (video.fits(paths, sentences, z, normalised=way) for way in (False, True))
+    torch.testing.assert_close(normalised.exp().sum(0), torch.ones(3))  # each clip's, over who and what
+    apart = paths.scale() * plain - normalised
+    torch.testing.assert_close(apart, apart[:1].expand_as(apart))  # a constant for each clip
+
+
 @pytest.mark.parametrize("lines", [None, ["the apple grows", "the cat shakes"]])
 def test_every_parameter_of_the_paths_gets_a_gradient(lines):
     paths = video.Paths(WORDS, lines)
