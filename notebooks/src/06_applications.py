@@ -1248,7 +1248,7 @@ use it for     learning; not where a wrong digit does harm""")
 #
 # **1. A clip model is at 0.04 on unseen pairs where chance is 0.125. What is the likeliest cause?**
 #
-# <details><summary>A bug in the evaluation</summary>Check for it, but here a simpler cause explains a figure *below* chance.</details>
+# <details><summary>A bug in the evaluation</summary>Check for it, but here a simpler cause explains a figure <em>below</em> chance.</details>
 # <details><summary>It learned which verbs each object does in training</summary>Yes: in the unseen pairs the answer is never among them.</details>
 # <details><summary>Too little training</summary>A model that knows nothing would be at chance, not below it.</details>
 #
@@ -1286,7 +1286,7 @@ use it for     learning; not where a wrong digit does harm""")
 # **7. Two recognisers differ by one character in a hundred on 51 sentences. Which is better?**
 #
 # <details><summary>The one with fewer errors</summary>Perhaps. Draw the sentences anew, in pairs, and look whether the difference keeps its sign.</details>
-# <details><summary>Not to be said without an interval of the difference</summary>Yes; and with other seeds, if it is the *method* that is compared.</details>
+# <details><summary>Not to be said without an interval of the difference</summary>Yes; and with other seeds, if it is the <em>method</em> that is compared.</details>
 # <details><summary>Neither: the intervals of the two rates overlap</summary>Not enough: what makes a sentence hard is hard for both, and cancels in pairs.</details>
 #
 # ## Go further
