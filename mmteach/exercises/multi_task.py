@@ -234,17 +234,17 @@ millimetres instead of metres?""",
     cases=_uncertainty_cases,
     run=_uncertainty_run,
     misconceptions={
-        "no penalty": "nothing keeps $s$ from growing for ever, and all weights from going to 0",
-        "penalty whole": "a factor of one half is missing in the term that holds $s$ alone",
+        "no penalty": "nothing keeps s from growing for ever, and all weights from going to 0",
+        "penalty whole": "a factor of one half is missing in the term that holds s alone",
         "loss whole": "a factor of one half is missing before the losses",
         "no halves": "both factors of one half are missing",
         "other sign": "the noisier a task is, the more it counts here: follow the sign of the exponent",
         "penalty negative": "the second term rewards noise: look at its sign",
-        "variance": "here $s$ is the variance or the spread itself; it is to be the logarithm, which may be below 0",
+        "variance": "here s is the variance or the spread itself; it is to be the logarithm, which may be below 0",
         "mean": "the tasks are averaged, and their sum is asked for",
         "each": "one number is asked for, the sum over the tasks",
-        "softmax": "the weights compete with each other here; each follows from its own $s$",
-        "squared": "the exponent is doubled: $s$ is the logarithm of the variance, not of the spread",
+        "softmax": "the weights compete with each other here; each follows from its own s",
+        "squared": "the exponent is doubled: s is the logarithm of the variance, not of the spread",
     },
     blocks=("mmteach.multitask.weighting",),
 )
@@ -374,7 +374,7 @@ The target $\bar G r_k^\alpha$ is held **fixed**: it depends on $s$, and yet no 
     run=_gradnorm_run,
     misconceptions={
         "rate inverted": "a task that lags behind gets the smaller target: which of the two losses stands above the fraction bar?",
-        "rate absolute": "the rates are not compared with their mean: slow is what is slower than the others",
+        "rate absolute": "each task's share of its first loss is to be compared with the mean of these shares: slow is what is slower than the others",
         "first forgotten": "the losses are compared as they are; each is to be measured by where it began",
         "number of tasks": "all is right but for a factor, the number of tasks: what do the weights sum to, and are the distances added or averaged?",
         "squared": "the distances are squared",
@@ -384,7 +384,7 @@ The target $\bar G r_k^\alpha$ is held **fixed**: it depends on $s$, and yet no 
         "unweighted mean": "the mean length is that of the gradients without their weights",
         "own length": "each task is compared with its own length instead of with the mean of all",
         "target moves": "the target follows the weights: its gradient is to be cut, and then the weights go to the target",
-        "nothing learns": "no gradient arrives at $s$, or a part of it is lost: what is detached besides the target?",
+        "nothing learns": "no gradient arrives at s, or a part of it is lost: what is detached besides the target?",
     },
     blocks=("mmteach.multitask.weighting",),
 )
@@ -395,7 +395,7 @@ UNITS = ("sum", "PCGrad", "MGDA", "uncertainty", "GradNorm")
 
 
 def _units_cases(seed: int) -> list[Case]:
-    return [Case(entry, {"entry": entry}) for entry in UNITS]
+    return [Case(entry, {"entry": entry}, f"the entry {entry!r}") for entry in UNITS]
 
 
 UNITS_TASK = Task(
@@ -494,7 +494,7 @@ The $g_j$ are always the original ones. $d$ is the sum of what the tasks are lef
         "always": "gradients that agree are projected too: nothing of what they have in common is left",
         "where they agree": "what the tasks agree on is cut out, and the conflict stays",
         "already cut": "a task meets what is left of the others; it is to meet their original gradients",
-        "all at once": "all meetings use the gradient a task began with; the second one meets what the first has left",
+        "all at once": "what is cut, or whether anything is, follows from the gradient a task began with; its second meeting sees what the first has left",
         "one meeting": "a task meets only one of the others; each meets them all",
         "not squared": "the projection is divided by the length once; twice is needed",
         "own length": "the projection is divided by the length of the wrong one of the two",
@@ -626,7 +626,8 @@ LABELS = Task(
     parts={"values": 1, "unknown": 2, "none": 1},
     prompt=r"""
 A network names the left and the right digit. All pictures have a label for the left one, one in ten for the right one; $-1$ stands for “not known”. The right task trains to chance: whatever it is
-shown, it gives the same answer, as the cell below shows. The network is sound and so are the data. Find out why, and mend `joint`.
+shown, it gives the same answer, as the cell below shows. The network is sound and so are the data. Find out what is wrong with the loss `joint_as_it_is`,
+and write it again, mended, as `joint`.
 
 `joint(left, right, y_left, y_right)` gets the logits $(B, K)$ of both tasks and their labels $(B)$, whole numbers from 0, or $-1$. It gives
 
@@ -643,6 +644,7 @@ each task's mean over the examples whose label **is known**. A task without a kn
     run=_labels_run,
     misconceptions={
         "class 0": "an unknown label is taken for class 0, and most labels are unknown: what is the best answer then?",
+        "class 0 left out": "examples of class 0 are taken for unknown ones: class 0 is a class like the others",
         "last class": "an unknown label counts as one of the classes: what does −1 mean to a tensor that is asked for its place −1?",
         "whole batch": "the sum over the known examples is divided by the whole batch: a task with few labels counts for less and less",
         "nothing known": "a task without a known label gives no number: it is a mean over nothing",
@@ -663,7 +665,7 @@ READINGS = ("gain", "low", "twins", "winners")
 
 
 def _table_cases(seed: int) -> list[Case]:
-    return [Case(entry, {"entry": entry}) for entry in READINGS]
+    return [Case(entry, {"entry": entry}, f"the entry {entry!r}") for entry in READINGS]
 
 
 TABLE = Task(
@@ -836,7 +838,7 @@ You may train **120 networks**, and want to know whether loss weightings and gra
 methods has a standard deviation of 0.25 points from seed to seed. Choose how many `methods` you compare with equal weights, on how many `seeds`, and how many learning `rates` are tried for each, so that
 
 1. at least 4 methods are compared;
-2. the same care for all: every method, equal weights, and a network a task get the same number of learning rates, at least 3, each tried on 2 seeds on validation; the best one is then trained on the `seeds`;
+2. the same care for all: every method, equal weights, and a network a task get the same number of learning rates, at least 3, each tried on 2 seeds and judged on validation; with the best one the networks are then trained anew, on the `seeds`;
 3. the 95 % interval of a paired difference reaches at most 0.20 points to either side: $t_{n-1}\, s / \sqrt n \le 0.20$;
 4. no more than 120 networks are trained. A network a task trains two networks each time.
 

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 05 · Multi-task learning: exercises
 #
-# **For those who have read** chapter 05. Twelve tasks, about three and a half hours in all. Each check answers at once: with ✓ and your points, or with the first thing that is
+# **For those who have read** chapter 05. Twelve tasks, about three and a half hours in all, and an open question. Each check answers at once: with ✓ and your points, or with the first thing that is
 # wrong and the idea behind it. Its inputs are drawn anew each time, so an answer that knows one example by heart does not pass.
 #
 # Write where it says `YOUR CODE HERE`, and delete the line that raises. Unfold a hint as late as you can, and one at a time. What
@@ -306,6 +306,8 @@ check("multi_task.plan", plan)
 # give all four. In 200 to 300 words: for which of the tasks do you expect sharing to help, for which to hurt, and why? What would you measure during training to see it? Which way of sharing and which
 # weighting do you begin with, and what would make you change it? Describe the comparison that decides: baselines, budget, seeds, the figure for each task. Last: name one way in which the age task could
 # make the tumour task *look* better without helping any patient.
+#
+# Read again: [2 · Do the tasks pull the same way?](../notebooks/05_multi_task.ipynb#2-%C2%B7-Do-the-tasks-pull-the-same-way%3F); [4 · Weigh the losses](../notebooks/05_multi_task.ipynb#4-%C2%B7-Weigh-the-losses); [6 · All of them, on equal terms](../notebooks/05_multi_task.ipynb#6-%C2%B7-All-of-them%2C-on-equal-terms); [8 · Few labels: when sharing pays, and when it hurts](../notebooks/05_multi_task.ipynb#8-%C2%B7-Few-labels%3A-when-sharing-pays%2C-and-when-it-hurts); [Learn how much to share](../notebooks/05_multi_task.ipynb#Learn-how-much-to-share).
 #
 # *6 points, marked by a person.*
 

@@ -477,6 +477,11 @@ def adjusted_by(
 adjusted = adjusted_by()
 
 
+def adjusted_down(p):
+    values, places = p.sort(descending=True)
+    return back((values * torch.arange(len(p), 0, -1)).clamp(max=1).cummax(0).values, places)
+
+
 def adjusted_loop(p):
     result, worst = [0.0] * len(p), 0.0
     for done, place in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
@@ -651,6 +656,10 @@ BANK = {
                 "rate inverted",
             ),
             "no mean": (lambda *a: gradnorm(*a, rate=lambda L, f: L / f), "rate absolute"),
+            "mean loss over mean first loss": (
+                lambda *a: gradnorm(*a, rate=lambda L, f: (L / f) / (L.mean() / f.mean())),
+                "rate absolute",
+            ),
             "losses as they are": (lambda *a: gradnorm(*a, rate=lambda L, f: L / L.mean()), "first forgotten"),
             "softmax alone": (lambda *a: gradnorm(*a, scale=1), "number of tasks"),
             "mean": (lambda *a: gradnorm(*a, distance=lambda d: d.abs().mean()), "number of tasks"),
@@ -714,6 +723,11 @@ BANK = {
                 "all at once",
                 "three",
             ),
+            "in conflict at first": (
+                operated(lambda v, g, i, j: v[i] - along(v[i], g[j]) if g[i] @ g[j] < 0 else v[i]),
+                "all at once",
+                "three",
+            ),
             "one meeting": (once, "one meeting", "three"),
             "length once": (
                 operated(lambda v, g, i, j: v[i] - (v[i] @ g[j]).clamp(max=0) / g[j].norm() * g[j]),
@@ -769,6 +783,10 @@ BANK = {
         {"known rows": joint, "loops": joint_loop, "ignored in float64": joint_ignored},
         {
             "as it is": (tasks_by(lambda o, y: F.cross_entropy(o, y.clamp(min=0))), "class 0", "unknown"),
+            "above 0": (
+                tasks_by(lambda o, y: known_sum(o, y.where(y > 0, -1)) / (y > 0).sum().clamp(min=1)),
+                "class 0 left out",
+            ),
             "the last class": (tasks_by(taken), "last class", "unknown"),
             "divided by the batch": (tasks_by(lambda o, y: known_sum(o, y) / len(y)), "whole batch", "unknown"),
             "a mean over nothing": (tasks_by(lambda o, y: F.cross_entropy(o[y >= 0], y[y >= 0])), "nothing known", "none"),
@@ -802,6 +820,10 @@ BANK = {
             "as they were": (lambda p: p.clone(), "uncorrected"),
             "Bonferroni": (adjusted_by(lambda m, k: m), "bonferroni"),
             "factors turned": (adjusted_by(lambda m, k: k), "turned"),
+            "from the largest down": (
+                adjusted_down,
+                "turned",
+            ),
             "one too few": (adjusted_by(lambda m, k: m - k), "off by one"),
             "one too many": (adjusted_by(lambda m, k: m - k + 2), "off by one"),
             "Benjamini and Hochberg": (adjusted_by(lambda m, k: m / k, chain=from_behind), "false discoveries"),

@@ -396,7 +396,7 @@ def labels(case: Case) -> Expectation:
     shut = {name: logits[name].masked_fill(~known[name][:, None], 0) for name in y}
     values = {
         "class 0": sum(costs(name, true, y[name].clamp(min=0)).mean() for name in y),
-        "class 0 left out": [sum(mean(costs(name, y[name] > 0)) for name in y), sum(costs(name, y[name] > 0).mean() for name in y)],
+        "class 0 left out": sum(mean(costs(name, y[name] > 0)) for name in y),
         "last class": sum(costs(name, true, y[name] % classes).mean() for name in y),
         "zero logits": sum(costs(name, true, y[name].clamp(min=0), shut[name]).mean() for name in y),
         "whole batch": sum(one.sum() / batch for one in each.values()),
