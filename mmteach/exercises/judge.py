@@ -49,7 +49,7 @@ GENERAL = {
     "shape": "{output} has shape {found}, and here it must be {right}: which axis is one too many, missing, or in another's place?",
     "not finite": "{output} holds {found} where it must be finite: which step can overflow, divide by zero, or take the logarithm of zero?",
     "gradient": "{output} does not arrive: a step on the way cuts the graph (detach, item, no_grad, NumPy, argmax)",
-    "parameters": "its parameters are {found}, and the text asks for {right}",
+    "parameters": "its parameters are not those that the text asks for; too many: {found}; missing: {right}",
     "negated": "{output} has the right size and the wrong sign",
     "scaled": "{output} is right up to one constant factor: which sum should be a mean, or which constant is missing or too many?",
     "shifted": "{output} is right up to one constant that is added everywhere",
@@ -235,7 +235,9 @@ def _difference(output: str, right: Any, found: Any, rtol: float, atol: float) -
     if output.startswith("gradient") and isinstance(right, Tensor) and found is None:
         return say("gradient")
     if output == "parameters":
-        return None if right == found else say("parameters", found=_shapes(found), right=_shapes(right))
+        if right == found:
+            return None
+        return say("parameters", found=_shapes(_beyond(found, right)), right=_shapes(_beyond(right, found)))
     if (
         isinstance(right, Tensor)
         and right.ndim == 0
@@ -332,6 +334,13 @@ def _same_rows(right: np.ndarray, found: np.ndarray, rtol: float, atol: float) -
 
 def _list(keys: Any) -> str:
     return ", ".join(repr(key) for key in list(keys)[:10]) or "none"
+
+
+def _beyond(parameters: Any, others: Any) -> Any:
+    """Those that the others have not, or in another shape."""
+    if not isinstance(parameters, dict) or not isinstance(others, dict):
+        return parameters
+    return {name: shape for name, shape in parameters.items() if others.get(name) != shape}
 
 
 def _shapes(parameters: Any) -> str:

@@ -111,6 +111,20 @@ def test_an_answer_that_is_none_is_told_so(capsys, what):
     assert points == 0 and said.startswith(f"✗ background.late, 0 of 4 points: {expected}"), said
 
 
+def test_of_the_parameters_only_those_that_differ_are_named(capsys):
+    class Nested(torch.nn.Module):
+        def __init__(self, inputs, hidden, tasks):
+            super().__init__()
+            self.trunk = torch.nn.Sequential(torch.nn.Linear(inputs, hidden))
+            self.heads = torch.nn.ModuleDict({name: torch.nn.Linear(hidden, n) for name, n in tasks.items()})
+
+        def forward(self, x):
+            return {name: head(self.trunk(x).relu()) for name, head in self.heads.items()}
+
+    said = say(capsys, Nested, "multi_task.share")[1]
+    assert "too many: trunk.0.bias" in said and "missing: trunk.bias" in said and "heads" not in said
+
+
 def test_an_endless_loop_ends_even_where_it_catches_everything():
     cases = LATE.cases(0)
     started = time.monotonic()
