@@ -21,7 +21,7 @@ from mmteach.recipes.outlook_size import sizes
 from mmteach.recipes.outlook_towers import large
 
 RECIPES = [
-    Recipe("bound", "Picture, name and sound bound through the name: retrieval on unseen concepts", bound),
+    Recipe("bound", "Picture, name and sound bound through the name: retrieval on known and unseen concepts", bound),
     Recipe("wrong-pairs", "Glyphs aligned and digits classified, 0 to 80 % of the training pairs wrong", wrong_pairs),
     Recipe("little-data", "Spoken digits learned from 10 to 300 labels in five ways", little_data),
     Recipe("sizes", "Glyphs found by name: eight widths, short and long training, few and many faces", sizes),

@@ -62,8 +62,8 @@ seed = seeds(1)[0]
 # \mathrm{CE}(S) = -\frac1N\sum_i \ln \frac{e^{S_{ii}}}{\sum_j e^{S_{ij}}}. $$
 #
 # The two kinds of pairs come from two collections. *Pictures and words*: 1,111 emoji in three drawing styles, each with its name or its name and keywords. *Words and
-# sounds*: these names and keywords, said by eSpeak, a rule-based synthesiser, with many speakers. No picture ever stands beside its sound: the two share a
-# batch, and rows are drawn from each collection apart.
+# sounds*: these names and keywords, said by eSpeak, a rule-based synthesiser, with many speakers. No loss ever compares a picture with a sound: they share a
+# batch, but rows are drawn from each collection apart.
 
 
 # %%
@@ -494,7 +494,8 @@ for objective in ("InfoNCE", "InfoNCE, generalised"):
     found = {
         share: ranks(*embed(pairing.aligned(glyphs, objective, share, seed), glyphs.test)) for share in (0.0, wrong)
     }
-    print(f"{objective:<22} recall@1 with right pairs {found[0.0]['t2i R@1']:.3f}, {wrong:.0%} wrong {found[wrong]['t2i R@1']:.3f}")  # fmt: skip
+    right, hurt = (found[share]["t2i R@1"] for share in (0.0, wrong))
+    print(f"{objective:<22} recall@1 with right pairs {right:.3f}, {wrong:.0%} wrong {hurt:.3f}")
 
 # %% [markdown]
 # That was one seed. The stored table has three, and all shares:
@@ -651,6 +652,7 @@ claim("outlook.labels-overtake", every=scores["distillation"][300] - nothing[300
 #
 # </details>
 #
+# %% [markdown]
 # First the formula, on one network:
 
 
