@@ -166,6 +166,8 @@ def _beyond_cases(seed: int) -> list[Case]:
         values = torch.meshgrid(*(torch.arange(n) for n in shape), indexing="ij")
         p = p * (1 + 9 * ((values[best[0]] + values[best[1]]) % shape[3] == values[3]))
         p.view(-1)[draw.permutation(p.numel())[:zeros]] = 0.0
+        if zeros:
+            p[0, 1, 2] = 0.0  # three values that never come together, whatever y is
         return (p / p.sum()).float()
 
     parity = torch.zeros(2, 2, 2, 2)

@@ -473,6 +473,11 @@ BANK = {
             "mean pair": (lambda p: beyond(p, best=lambda some: sum(some) / 3), "mean pair"),
             "y is first": (lambda p: beyond(p.permute(1, 2, 3, 0)), "other axis"),
             "no care for zeros": (lambda p: beyond(p, naive), "zeros", "zeros"),
+            "a small constant above the fraction bar alone": (
+                lambda p: beyond(p, lambda t: ((t + 1e-6) * ((t + 1e-6) / (t.sum(1, True) * t.sum(0))).log2()).sum()),
+                "zeros",
+                "zeros",
+            ),
             "alternating": (
                 lambda p: told(p.flatten(0, 2)) - sum(of_pairs(p)) + sum(of_singles(p)),
                 "co-information",
