@@ -678,7 +678,8 @@ print("\n".join(f"[{number}] {wish}" for number, wish in enumerate(wishes, 1)))
 widgets.search_view(wishes, reader, fluent, fluent_pictures, called_so, k=7)
 
 # %% [markdown]
-# Rows 1, 3 and 4 find the colour, the sadness, the heart: words that names are made of. *Kinds* (fruit, 乐器: musical instruments) hardly: such a word comes only among the keywords, and in a bag of some
+# Rows 1, 3 and 4 find a colour, faces and hearts: words that many names are made of. The finer word is not always heard: of the faces
+# few are *traurig* (sad). *Kinds* (fruit, 乐器: musical instruments) hardly: such a word comes only among the keywords, and in a bag of some
 # thirty pieces each weighs little. And 1,270 concepts are few to learn from what a fruit is.
 #
 # ### Zero-shot: classes by name alone
