@@ -739,7 +739,7 @@ claim("outlook.the-right-face", score[tested] - score[other], at_least=0.02,
 # </details>
 # <details><summary>Which fusion do I start with?</summary>
 #
-# The plainest, side by side, and late fusion beside it. Most differences between methods are smaller than those between seeds: chapter 03, section 9 “The table”. Where
+# The plainest, side by side, and late fusion beside it: no method was shown to be better, and several were worse (chapter 03, section 9 “The table”). Where
 # the answer lies in the *combination* (XOR), the modalities must meet before the answer: chapter 02, section 7 “How modalities relate”.
 #
 # </details>
