@@ -586,6 +586,8 @@ def _labels_cases(seed: int) -> list[Case]:
             y = draw.integers(0, 2, batch)  # never the last class, which a label of −1 may be taken for
             order = draw.permutation(batch)
             y[order[0]] = 0
+            if not y[order[:some]].any():
+                y[order[1:some]] = 1  # who leaves class 0 out has something left
             y[order[some:]] = -1
             inputs[f"y_{name}"] = y
         if part == "values" and torch.equal(inputs["y_left"], inputs["y_right"]):
