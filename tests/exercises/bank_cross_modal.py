@@ -389,6 +389,10 @@ def bleu_by(
 bleu = bleu_by()
 
 
+def bleu_long_in_letters(said, references):
+    return bleu_by(penalty=lambda c, r: 1.0)(said, references) * brevity(*(len("".join(s)) for s in (said, references)))
+
+
 def bleu_crossing_out(said, references):
     """Each n-gram said crosses out one of the reference."""
     logarithm, words, wanted = 0.0, 0, 0
@@ -710,6 +714,7 @@ BANK = {
             "any reference": (bleu_anywhere, "other references"),
             "one long text": (lambda s, r: bleu([" ".join(s)], [" ".join(r)]), "across"),
             "letters": (bleu_by(split=list), "letters"),
+            "lengths in letters": (bleu_long_in_letters, "letters", "values"),
             "percent": (lambda s, r: 100 * bleu(s, r), "percent"),
             "a small constant": (
                 bleu_by(mean=lambda p: math.prod(max(one, 1e-9) for one in p) ** 0.25),
