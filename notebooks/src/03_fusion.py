@@ -977,7 +977,7 @@ blind = figure_of["no_image"][prepared].rsub(wide["text"], axis=0).mean()
 lost = {name: (wide[name.removesuffix(" + dropout")] - figure_of["accuracy"][name]).mean() for name in prepared}
 for name in prepared:
     print(
-        f"{name:<26} no text {shortfall[name]:+.3f} below image; no image {blind[name]:+.3f} below text; both {lost[name]:+.3f} lost"
+        f"{name:<28} no text {shortfall[name]:+.3f} below image; no image {blind[name]:+.3f} below text; both {lost[name]:+.3f} lost"
     )
 claim(
     "fusion.missing-text",
@@ -1070,7 +1070,7 @@ claim(
     "fusion.word-runs-ahead",
     lead,
     at_least=0.005,
-    says="Trained here: probability of the right class from the word alone, above that from the picture alone, middle half of the steps",
+    says="Trained here: how far the word is ahead of the picture, middle half of the steps",
 )
 
 # %% [markdown]
