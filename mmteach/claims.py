@@ -18,11 +18,13 @@ from __future__ import annotations
 import json
 import math
 import os
+import textwrap
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 SCALES = ("smoke", "laptop", "gpu")
+WIDTH = 110  # of a printed line, in letters: what a notebook shows on a laptop without breaking it
 T = TypeVar("T")
 
 
@@ -129,7 +131,8 @@ def claim(
     _made.append(one)
     if os.environ.get("MMTEACH_CLAIMS"):
         _record(one, os.environ["MMTEACH_CLAIMS"])
-    print(one)
+    # A notebook breaks a line that is too long in the middle of a word.
+    print(textwrap.fill(str(one), WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
     if enforced and not one.holds:
         raise ClaimError(f"claim {name!r} does not hold. {one}")
 

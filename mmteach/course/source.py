@@ -12,7 +12,7 @@
 
 A source is a py:percent file: `# %% [markdown]` and `# %%` begin cells, `# %% tags=["measured"]` tags one. The first
 cell is the chapter's header; the badge that opens the notebook on Colab is added to it, and the cell that installs
-`mmteach` there is put behind it.
+`mmteach` there is put behind it. Marks for the formatter (`# fmt: skip`) stay in the source.
 
 | tag                | for a cell …                                                                              |
 |--------------------|--------------------------------------------------------------------------------------------|
@@ -47,6 +47,12 @@ if importlib.util.find_spec("mmteach") is None:
 BADGE = "[![Open this chapter in Colab](images/colab.svg)]"
 BADGE += "(https://colab.research.google.com/github/{repository}/blob/{branch}/{path})"
 
+# What the formatter is told is nothing that a reader needs.
+FORMATTER = re.compile(r"  # fmt: skip$", re.MULTILINE)
+# JupyterLab leaves no space below what unfolds: the next question would seem to belong to the answers above it.
+AFTER_FOLD = re.compile(r"(?<=</details>)\n\n(?!<details|#)")
+GAP = "\n\n<br>\n\n"
+
 
 def cells_of(source: Path, path: str) -> NotebookNode:
     """The notebook that `source` stands for: its cells, the Colab badge and bootstrap cell, and ids that stay.
@@ -73,6 +79,7 @@ def cells_of(source: Path, path: str) -> NotebookNode:
     notebook.nbformat_minor = 5
     seen: dict[str, int] = {}
     for cell in notebook.cells:
+        cell.source = FORMATTER.sub("", cell.source) if cell.cell_type == "code" else AFTER_FOLD.sub(GAP, cell.source)
         cell.metadata = NotebookNode({"tags": list(cell.metadata.tags)} if cell.metadata.get("tags") else {})
         cell.id = identity(cell, seen)
     return notebook

@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -97,13 +98,15 @@ def stored(name: str) -> tuple[pd.DataFrame, str]:
     """
     import pandas as pd
 
+    from mmteach.claims import WIDTH
+
     path = RESULTS / f"{name}.json"
     if not path.is_file():
         recipe(name)  # an unknown name says so; to look one up loads every recipe and PyTorch's compiler, for seconds
         raise FileNotFoundError(f"the table {name!r} has not been made yet: mmteach train {name}")
     kept = _read(path)
     says = f"{kept['says']}. Made by `{kept['command']}` on {kept['date']}, {kept['machine']}, PyTorch {kept['torch']}."
-    return pd.DataFrame(kept["rows"]), says
+    return pd.DataFrame(kept["rows"]), textwrap.fill(says, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _made(name: str, at: str, rows: list[dict[str, Any]]) -> dict[str, str]:

@@ -201,6 +201,14 @@ def test_cells_that_repeat_have_ids_of_their_own(add):
     assert len(set(ids)) == 4 and ids[3] == f"{ids[2]}-2"
 
 
+def test_a_reader_sees_no_formatter_marks_and_a_space_below_what_unfolds(add):
+    text = "# %% [markdown]\n# # T\n#\n# <details>A</details>\n# <details>B</details>\n#\n# Next.\n"
+    text += "\n# %%\nf(\n    1, 2,\n)  # fmt: skip\n"
+    cells = source.cells_of(add("00_start", text), "notebooks/00_start.ipynb").cells
+    assert cells[0].source.endswith("<details>A</details>\n<details>B</details>\n\n<br>\n\nNext.")
+    assert cells[2].source == "f(\n    1, 2,\n)"
+
+
 def children_of(pid):
     found = 0
     for path in Path("/proc").glob("[0-9]*/stat"):

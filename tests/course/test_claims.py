@@ -64,6 +64,11 @@ def test_every_seed_must_hold_and_the_deciding_one_is_printed(capsys):
         claim("a", at_least=0.05, every=[0.06, 0.04, 0.66])
 
 
+def test_a_long_claim_is_broken_between_words(capsys):
+    claim("a", 0.125, at_least=0.05, says="word " * 20 + "end")
+    assert capsys.readouterr().out == "✓ " + "word " * 20 + "end:\n  0.125 (at least 0.05)\n"
+
+
 @pytest.mark.parametrize("values", [[1.0, math.nan], [math.nan, 1.0]])
 def test_one_nan_among_the_seeds_fails_wherever_it_stands(values):
     with pytest.raises(ClaimError, match="lowest nan, mean nan of 2 seeds"):

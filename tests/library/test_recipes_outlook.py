@@ -233,7 +233,7 @@ def test_a_seed_of_each_table_has_its_rows(monkeypatch):
 
 def wide(name, value, by):
     table, how = stored(name)
-    assert table.seed.nunique() >= 3 and f"mmteach train {name}" in how
+    assert table.seed.nunique() >= 3 and f"mmteach train {name}" in " ".join(how.split())
     table[["first", "second"]] = table.model.str.rsplit(", ", n=1, expand=True)
     return table.pivot(index="seed", columns=by, values=value)
 
