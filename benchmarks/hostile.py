@@ -1,4 +1,4 @@
-"""What hostile submissions are given: by our grader, and by nbgrader without a sandbox.
+"""What hostile submissions are given: by our grader, and by nbgrader without a sandbox. Writes benchmarks/hostile.md.
 
 usage: python benchmarks/hostile.py [EXERCISE]
 
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from mmteach.bench.grading import autograde, load
+from mmteach.bench.report import Cell, Table, machine, markdown
 from mmteach.grading import batch
 from mmteach.grading.assignment import Assignment
 from mmteach.grading.client import Settings
@@ -47,13 +48,23 @@ def hostile(name: str) -> None:
     job = batch.Job(assignment, Rules(1), Settings().of(assignment))
     mine = {key: result["score"] for key, result in batch.local(job, iter(todo), 2)}
     _, theirs = autograde(ROOT, name, todo)
-    print(
-        f"\n{name}: hostile submissions that are harmless without a sandbox\n"
-        f"{'kind':34}{'deserves':>9}{'ours':>7}{'nbgrader':>10}"
+    rows: list[dict[str, Cell]] = [
+        {
+            "submission": kind.name, "deserves": deserved[kind.keeps], "ours": mine[kind.name],
+            "nbgrader": "no grade" if theirs[kind.name] is None else theirs[kind.name],
+        }
+        for kind in kinds
+    ]  # fmt: skip
+    right = {tool: sum(row[tool] == row["deserves"] for row in rows) for tool in ("ours", "nbgrader")}
+    says = (
+        f"Points for {name}, solved and then spoilt: {len(kinds)} of the {len(KINDS)} kinds of the tests' hostile corpus, "
+        f"those that cannot hurt a machine without a sandbox. As deserved: ours {right['ours']}, nbgrader {right['nbgrader']}. "
+        "nbgrader ran `autograde` with the tests that stand in the exercise."
     )
-    for kind in kinds:
-        stock = "no grade" if theirs[kind.name] is None else f"{theirs[kind.name]:g}"
-        print(f"{kind.name:34}{deserved[kind.keeps]:9g}{mine[kind.name]:7g}{stock:>10}")
+    table = Table("Hostile submissions", says, rows)
+    page = markdown("hostile", [table], machine(f"python benchmarks/hostile.py {name}"))
+    (ROOT / "benchmarks" / "hostile.md").write_text(page, encoding="utf-8")
+    print(page)
 
 
 if __name__ == "__main__":

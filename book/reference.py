@@ -163,7 +163,9 @@ def prose(docstring: str) -> str:
 def _items(lines: list[str]) -> str:
     """Lines of prose as they are; `name: what it is` lines as a list, its continued lines with them."""
     parts: list[str] = []
-    for line in lines:
+    for before, line in zip(["", *lines], lines):
+        # A line that is full and ends in the middle of a sentence goes on in the next one.
+        goes_on = line.startswith("  ") or (len(before) > 90 and before[-1] not in ".:")
         plain = escape(re.sub(r"(?<=\S)\s{2,}(?=\S)", "  ", line.strip()))
         item = ITEM.match(line)
         if item:
@@ -171,7 +173,7 @@ def _items(lines: list[str]) -> str:
                 escape(p) for p in re.split(r";\s{2,}|\s{3,}(?=\w+:\s)", re.sub(r":\s+", ": ", line.strip(), count=1))
             ]
             parts += [f"- {piece}" for piece in pieces]
-        elif line.startswith("  ") and parts and parts[-1].startswith("- "):
+        elif goes_on and parts and parts[-1].startswith("- "):
             parts[-1] += " " + plain
         elif parts and not parts[-1].startswith("- "):
             parts[-1] += "\n" + plain
@@ -181,6 +183,6 @@ def _items(lines: list[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text in which Markdown sees nothing but text, outside of `code`."""
-    pieces = re.split(r"(`[^`]+`)", text)
-    return "".join(p if p.startswith("`") else re.sub(r"([\\*_<>\[\]$#|{}~])", r"\\\1", p) for p in pieces)
+    """Text in which Markdown sees nothing but text, outside of `code` and *emphasis*."""
+    pieces = re.split(r"(`[^`]+`|(?<![\w*])\*\w[\w ]*\w\*(?![\w*]))", text)
+    return "".join(p if i % 2 else re.sub(r"([\\*_<>\[\]$#|{}~])", r"\\\1", p) for i, p in enumerate(pieces))

@@ -1,4 +1,4 @@
-"""The command line: `mmteach lab, run, doctor, data, build, verify, train, grade, bench`.
+"""The command line: `mmteach lab, run, doctor, data, check, build, verify, train, grade, bench`.
 
 Exit codes: 0 good; 1 it ran and found a failure (a cell, a claim, something stale, a damaged file); 2 unusable input or
 arguments; 130 interrupted. What went wrong is one clear line on stderr; MMTEACH_DEBUG=1 shows the traceback as well.

@@ -60,7 +60,8 @@ PRECISION = Task(
 list. Write `mean_average_precision(scores, relevant)`: the scores $(Q, N)$ of $N$ pictures for each of $Q$ queries, larger is better, and a bool tensor $(Q, N)$, True where a picture is right. Rank each query's pictures. With $R_q$
 right ones, the best one at rank 1,
 
-$$ \mathrm{AP}_q = \frac1{R_q} \sum_{k\,:\ \text{rank } k \text{ is right}} \frac{\text{right ones among the first } k}{k}, \qquad \mathrm{mAP} = \text{mean of AP}_q \text{ over the queries with } R_q > 0. $$
+$$ \begin{gathered}\mathrm{AP}_q = \frac1{R_q} \sum_{k\,:\ \text{rank } k \text{ is right}} \frac{\text{right ones among the first } k}{k},\\
+\mathrm{mAP} = \text{mean of AP}_q \text{ over the queries with } R_q > 0.\end{gathered} $$
 
 One number. A query for which nothing is right is left out of the mean. Do it for three pictures on paper first: when is it 1?""",
     hints=(
@@ -375,7 +376,8 @@ $$ \mathrm{CER} = \frac{\sum_n \mathrm{edits}(a_n, t_n)}{\sum_n |t_n|}, $$
 where edits is the smallest number of letters to put in, take out or exchange, each counted 1, that turns $a_n$ into $t_n$, and $|t_n|$ the number of characters of the transcript, spaces
 included. To find it, let $d(i, j)$ be the edits between the first $i$ letters of the one and the first $j$ of the other:
 
-$$ d(i, 0) = i, \quad d(0, j) = j, \quad d(i, j) = \min\big[\, d(i-1, j) + 1,\ \ d(i, j-1) + 1,\ \ d(i-1, j-1) + \mathbb{1}[a^{(i)} \ne t^{(j)}] \,\big]. $$
+$$ \begin{gathered}d(i, 0) = i, \qquad d(0, j) = j,\\
+d(i, j) = \min\big[\, d(i-1, j) + 1,\ \ d(i, j-1) + 1,\ \ d(i-1, j-1) + \mathbb{1}[a^{(i)} \ne t^{(j)}] \,\big].\end{gathered} $$
 
 No library for it, please. Can the rate be larger than 1?""",
     hints=(

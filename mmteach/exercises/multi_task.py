@@ -360,8 +360,8 @@ GRADNORM = Task(
 Write the loss that GradNorm (Chen et al. 2018) teaches its weights by, `gradnorm(losses, first, lengths, s, alpha)`: the losses $L_k$ now, those of the first step $L_k(0)$, the lengths
 $\lVert g_k \rVert$ of the tasks' gradients, and the learned $s$, $(T)$ each. It gives one number,
 
-$$ \sum_k \Big|\; w_k \lVert g_k\rVert - \bar G\, r_k^{\alpha} \;\Big|, \qquad w = T\, \mathrm{softmax}(s), \qquad
-\bar G = \frac1T \sum_k w_k \lVert g_k \rVert, \qquad r_k = \frac{L_k / L_k(0)}{\frac1T \sum_j L_j / L_j(0)} . $$
+$$ \begin{gathered}\sum_k \Big|\; w_k \lVert g_k\rVert - \bar G\, r_k^{\alpha} \;\Big|, \qquad w = T\, \mathrm{softmax}(s),\\
+\bar G = \frac1T \sum_k w_k \lVert g_k \rVert, \qquad r_k = \frac{L_k / L_k(0)}{\frac1T \sum_j L_j / L_j(0)} .\end{gathered} $$
 
 The target $\bar G r_k^\alpha$ is held **fixed**: it depends on $s$, and yet no gradient runs through it. Why would the weights learn something else if one did?""",
     hints=(

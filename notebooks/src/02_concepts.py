@@ -322,8 +322,8 @@ figures.film_strip(clips[:1], ["the same clip"], title="Every second frame: it s
 #
 # Three encoders of words $x_1 \dots x_T$ with embeddings $E$:
 #
-# $$\text{bag: } z=\tfrac1T\sum_t E[x_t],\qquad \text{recurrent: } h_t = F(h_{t-1}, E[x_t]),\; z=h_T,\qquad
-# \text{transformer: } h_t \leftarrow h_t + \sum_s \text{softmax}_s\!\Big(\frac{q_t\cdot k_s}{\sqrt d}\Big)\, v_s,\; z = \tfrac1T\sum_t h_t,$$
+# $$\begin{gathered}\text{bag: } z=\tfrac1T\sum_t E[x_t],\qquad \text{recurrent: } h_t = F(h_{t-1}, E[x_t]),\; z=h_T,\\
+# \text{transformer: } h_t \leftarrow h_t + \sum_s \text{softmax}_s\!\Big(\frac{q_t\cdot k_s}{\sqrt d}\Big)\, v_s,\; z = \tfrac1T\sum_t h_t,\end{gathered}$$
 #
 # where $F$ is the LSTM’s cell with its gates, $q, k, v$ are linear maps of $h$, $d$ is the width of $q$, and each word begins as
 # $E[x_t] + P[t]$, with a learned vector $P[t]$ for its place. (The formula leaves out what changes nothing here: several heads, the
@@ -553,8 +553,8 @@ claim(
 # $H(Y)=-\sum_y p(y)\log_2 p(y)$. Knowing $x$ leaves $H(Y|X)=-\sum_{x,y} p(x,y)\log_2 p(y|x)$. What $X$ tells is the difference, the
 # **mutual information**:
 #
-# $$I(X;Y) = H(Y)-H(Y|X) = \sum_{x,y} p(x,y)\log_2\frac{p(y|x)}{p(y)} = \sum_{x,y} p(x,y)\log_2\frac{p(x,y)}{p(x)\,p(y)}
-# = H(X)+H(Y)-H(X,Y).$$
+# $$\begin{aligned}I(X;Y) &= H(Y)-H(Y|X) = \sum_{x,y} p(x,y)\log_2\frac{p(y|x)}{p(y)}\\
+# &= \sum_{x,y} p(x,y)\log_2\frac{p(x,y)}{p(x)\,p(y)} = H(X)+H(Y)-H(X,Y).\end{aligned}$$
 #
 # The second step is the definition of both entropies, written over $p(x,y)$; the third uses $p(y|x)=p(x,y)/p(x)$, and the last splits
 # the logarithm. It is symmetric, and never negative: by Jensen’s inequality $-I=\sum p(x,y)\log_2\frac{p(x)p(y)}{p(x,y)}\le\log_2\sum p(x)p(y)\le 0$,

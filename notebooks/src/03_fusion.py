@@ -564,7 +564,8 @@ def same(name, z):
 # %% [markdown]
 # ### Side by side, summed, multiplied
 #
-# $$\text{concat: } z = W[x_1; x_2] + b \qquad \text{sum: } z = W_1x_1 + b_1 + W_2x_2 + b_2 \qquad \text{product: } z = (W_1x_1 + b_1) * (W_2x_2 + b_2)$$
+# $$\begin{gathered}\text{concat: } z = W[x_1; x_2] + b \qquad \text{sum: } z = W_1x_1 + b_1 + W_2x_2 + b_2\\
+# \text{product: } z = (W_1x_1 + b_1) * (W_2x_2 + b_2)\end{gathered}$$
 #
 # The first two are **the same map**. Cut $W$ into two halves of columns, $W = [W_1\; W_2]$, and $W[x_1;x_2] = W_1x_1 + W_2x_2$. What
 # follows can still make interactions out of it, because a ReLU bends the sum. The product makes them at once: it is large in size only where *both*

@@ -66,8 +66,8 @@ figures.picture_grid(
 # %% [markdown]
 # Ask with each name and rank all 250 pictures by their score. Let $r_q$ be the place of the right one, 1 for the best:
 #
-# $$\text{recall@}k=\frac1Q\sum_q [r_q\le k],\qquad \text{median rank}=\operatorname{median}_q r_q,\qquad
-# \text{mAP}=\frac1Q\sum_q \frac{1}{|R_q|}\sum_{n\in\text{hits}} \frac{\text{hits up to } n}{\text{rank of } n},$$
+# $$\begin{gathered}\text{recall@}k=\frac1Q\sum_q [r_q\le k],\qquad \text{median rank}=\operatorname{median}_q r_q,\\
+# \text{mAP}=\frac1Q\sum_q \frac{1}{|R_q|}\sum_{n\in\text{hits}} \frac{\text{hits up to } n}{\text{rank of } n},\end{gathered}$$
 #
 # where $R_q$ are the right answers to $q$; with a single one each, its average precision is $1/r_q$. Guessing has recall@$k = k/250$.
 
@@ -196,8 +196,8 @@ claim("cross-modal.deep-cca", max(same), at_most=1e-3, says="Deep CCA written ou
 # Let $z$ and $z'$ be the two outputs for a pair. To make them equal is easy: map everything to one point. Two ways to forbid that
 # **collapse** without comparing different examples. VICReg (Bardes et al. 2022) asks each coordinate to vary and no two to say the same:
 #
-# $$L=25\,\underbrace{\text{mean}\,(z-z')^2}_{\text{agree}}+25\sum_{v}\underbrace{\text{mean}_d\,\big[1-\sqrt{\operatorname{Var}v_d+\varepsilon}\big]_+}_{\text{vary}}
-# +\sum_v\underbrace{\tfrac1D\sum_{d\ne e}\operatorname{Cov}(v)_{de}^2}_{\text{differ}},\qquad v\in\{z,z'\}.$$
+# $$\begin{gathered}L=25\,\underbrace{\text{mean}\,(z-z')^2}_{\text{agree}}+25\sum_{v}\underbrace{\text{mean}_d\,\big[1-\sqrt{\operatorname{Var}v_d+\varepsilon}\big]_+}_{\text{vary}}\\
+# +\sum_v\underbrace{\tfrac1D\sum_{d\ne e}\operatorname{Cov}(v)_{de}^2}_{\text{differ}},\qquad v\in\{z,z'\}.\end{gathered}$$
 #
 # Barlow Twins (Zbontar et al. 2021) asks the cross-correlation matrix $C$ of the two to be the identity:
 # $L=\sum_d(1-C_{dd})^2+\lambda\sum_{d\ne e}C_{de}^2$. Compare CCA, which *reaches* a diagonal cross-correlation by construction: these are soft
@@ -231,8 +231,8 @@ claim("cross-modal.no-negatives", max(abs(d).item() for d in away), at_most=1e-2
 # Retrieval does not ask for equality but for *order*: the match must beat the mismatches. With cosines $S_{ij}=z_i\cdot z'_j$ and a margin
 # $m$ (here 0.2), each mismatch that comes closer than $m$ to the match costs what it lacks (Kiros et al. 2014), in both directions:
 #
-# $$L_{\text{all}}=\sum_i\sum_{j\ne i}\,[m-S_{ii}+S_{ij}]_+ + [m-S_{ii}+S_{ji}]_+,\qquad
-# L_{\text{hardest}}=\sum_i \max_{j\ne i}[m-S_{ii}+S_{ij}]_+ + \max_{j\ne i}[m-S_{ii}+S_{ji}]_+ .$$
+# $$\begin{aligned}L_{\text{all}}&=\sum_i\sum_{j\ne i}\,[m-S_{ii}+S_{ij}]_+ + [m-S_{ii}+S_{ji}]_+,\\
+# L_{\text{hardest}}&=\sum_i \max_{j\ne i}[m-S_{ii}+S_{ij}]_+ + \max_{j\ne i}[m-S_{ii}+S_{ji}]_+ .\end{aligned}$$
 #
 # VSE++ (Faghri et al. 2018) keeps the hardest one: once most negatives are easy, their sum says little. Below, both are divided by $N$.
 #

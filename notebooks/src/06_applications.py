@@ -243,8 +243,8 @@ find_pictures("something that flies")
 # different letters. An alignment begins at the first blank or the first letter, and ends at the last letter or the blank behind
 # it ($\alpha$ before the first place is 0):
 #
-# $$\alpha_t(i) = p_t(s_i)\,\big[\alpha_{t-1}(i) + \alpha_{t-1}(i-1) + \alpha_{t-1}(i-2)\,\mathbb{1}[s_i \ne –,\ s_i \ne s_{i-2}]\big],
-# \qquad p(y \mid x) = \alpha_T(2L+1) + \alpha_T(2L).$$
+# $$\begin{gathered}\alpha_t(i) = p_t(s_i)\,\big[\alpha_{t-1}(i) + \alpha_{t-1}(i-1) + \alpha_{t-1}(i-2)\,\mathbb{1}[s_i \ne –,\ s_i \ne s_{i-2}]\big],\\
+# p(y \mid x) = \alpha_T(2L+1) + \alpha_T(2L).\end{gathered}$$
 
 
 # %%
