@@ -47,8 +47,8 @@ def paint(rows: str, size: int = 48) -> Tensor:
         lines.pop(0)
     while lines and not lines[-1].strip(" ."):
         lines.pop()
-    if not lines:
-        raise ValueError(f"There is no paint in this drawing: type letters, {PAINT_NAMES}.")
+    if not any(line.strip(" .w") for line in lines):
+        raise ValueError(f"There is no paint in this drawing, or white alone: type letters, {PAINT_NAMES}.")
     wide, high = max(map(len, lines)), len(lines)
     side = max(wide, high)
     if side > size:
@@ -64,35 +64,62 @@ def paint(rows: str, size: int = 48) -> Tensor:
 
 
 def read_picture(content: bytes, size: int = 48) -> Tensor:
-    """A picture file, whole and on white, in the middle of a square: uint8 (3, size, size).
+    """A picture file, upright and on white, in the middle of a square: uint8 (3, size, size).
 
-    Raises ValueError where it is no picture.
+    A drawing that is less than half as long as its ground is cut out first: it would be a few pixels. Raises ValueError where
+    the file is no picture, or nothing is seen in it.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with Image.open(io.BytesIO(content)) as file:
-            return _square(_on_white(file), size)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
-        raise ValueError("This file could not be read as a picture: choose a PNG, JPEG, GIF or WebP file.") from None
+            pixels = _on_white(file)
+    except Exception:  # a broken file makes PIL's decoders raise almost anything, TypeError and SyntaxError among them
+        raise ValueError(
+            "This file could not be read as a picture: choose a PNG, JPEG, GIF or WebP file. A program that shows the picture "
+            "can save it as one of these."
+        ) from None
+    ink = pixels.min(-1) < 245
+    if not ink.any():
+        raise ValueError(
+            "Nothing can be seen in this picture: it is white, or white on a transparent ground. Draw in another colour."
+        )
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    drawn = pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return _square(drawn if 2 * max(drawn.shape[:2]) < max(ink.shape) else pixels, size)
 
 
 def read_sound(content: bytes, longest: float = 10.0) -> Tensor:
     """A sound file as one channel at 8 kHz, its loudest sample at ½: float32 (S,).
 
-    Raises ValueError where it is no sound, is silent, or lasts less than a tenth of a second or more than `longest` seconds.
+    Of several channels the loudest counts: their mean would be silence where one is the other turned over. Raises ValueError
+    where it is no sound, is silent, or lasts less than a tenth of a second or more than `longest` seconds.
     """
     import soundfile
 
     try:
-        samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            rate, frames = file.samplerate, file.frames
+            # A long recording, or one whose broken header says that it is long, is not read as a whole.
+            if frames <= longest * rate:
+                samples = torch.from_numpy(file.read(dtype="float32", always_2d=True))
+                frames = len(samples)
     except (soundfile.SoundFileError, TypeError):
-        raise ValueError("This file could not be read as a sound: choose a WAV, FLAC, OGG or MP3 file.") from None
-    waveform = torch.from_numpy(samples).mean(1)
-    seconds = len(waveform) / rate
+        raise ValueError(
+            "This file could not be read as a sound: choose a WAV, FLAC, OGG or MP3 file. A program that plays the sound can "
+            "save it as one of these."
+        ) from None
+    seconds = frames / rate
     if not 0.1 <= seconds <= longest:
-        raise ValueError(f"The sound must last between 0.1 and {longest:g} seconds, it lasts {seconds:.2f}.")
-    if not torch.isfinite(waveform).all() or waveform.abs().max() < 1e-4:
+        raise ValueError(
+            f"The sound must last between 0.1 and {longest:g} seconds, it lasts {seconds:.2f}: "
+            f"{'cut out the words' if seconds > longest else 'record it again'}."
+        )
+    if not torch.isfinite(samples).all():
+        raise ValueError("Some samples of the sound are no numbers: save it again, as a WAV file of 16 bits.")
+    samples = samples - samples.mean(0)  # a microphone's constant is no sound, and would be louder than the words
+    waveform = samples[:, samples.square().sum(0).argmax()]
+    if waveform.abs().max() < 1e-4:
         raise ValueError("The sound is silent: record it again, nearer to the microphone.")
     waveform = resample(waveform, rate, SAMPLE_RATE)
     return waveform / (2 * waveform.abs().max())
@@ -103,13 +130,16 @@ def read_clip(content: bytes, frames: int = 8, size: int = 32) -> Tensor:
 
     Raises ValueError where it is no picture or holds fewer than two frames.
     """
-    from PIL import Image, ImageSequence, UnidentifiedImageError
+    from PIL import Image, ImageSequence
 
     try:
         with Image.open(io.BytesIO(content)) as file:
             pages = [_square(_on_white(page), size) for _, page in zip(range(500), ImageSequence.Iterator(file))]
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
-        raise ValueError("This file could not be read as a clip: choose an animated GIF, PNG or WebP file.") from None
+    except Exception:  # as in `read_picture`
+        raise ValueError(
+            "This file could not be read as a clip: choose an animated GIF, PNG or WebP file. Save a film (MP4, MOV) as one of "
+            "these first."
+        ) from None
     if len(pages) < 2:
         raise ValueError("This picture has one frame only, and a clip needs two or more: choose an animated one.")
     chosen = [round(i * (len(pages) - 1) / (frames - 1)) for i in range(frames)]
@@ -123,9 +153,13 @@ def uploaded(value: Any) -> bytes | None:
 
 
 def _on_white(file: Any) -> np.ndarray:
-    from PIL import Image
+    from PIL import Image, ImageOps
 
-    picture = file.convert("RGBA")
+    if file.mode.startswith("I") and np.asarray(file).max() > 255:  # 16 bits a pixel: PIL would cut all grey to white
+        file = Image.fromarray((np.asarray(file) >> 8).astype(np.uint8))
+    picture = ImageOps.exif_transpose(file).convert(
+        "RGBA"
+    )  # telephones save as they are held, and note which way is up
     picture.thumbnail((512, 512))
     white = Image.new("RGBA", picture.size, "white")
     return np.asarray(Image.alpha_composite(white, picture).convert("RGB"))

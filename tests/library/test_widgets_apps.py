@@ -21,9 +21,9 @@ def as_bytes(kind, *pages, **settings):
     return buffer.getvalue()
 
 
-def wav(samples, rate=16000):
+def wav(samples, rate=16000, subtype="PCM_16"):
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format="WAV")
+    soundfile.write(buffer, samples, rate, format="WAV", subtype=subtype)
     return buffer.getvalue()
 
 
@@ -39,7 +39,13 @@ def test_letters_paint_squares_in_the_middle_of_a_white_picture():
 
 @pytest.mark.parametrize(
     "rows, says",
-    [("", "no paint"), ("...\n...", "no paint"), ("rz", "“z” in row 1"), ("r" * 49, "48 rows and columns")],
+    [
+        ("", "no paint"),
+        ("...\n...", "no paint"),
+        ("www\nw.w", "white alone"),
+        ("rz", "“z” in row 1"),
+        ("r" * 49, "48 rows and columns"),
+    ],
 )
 def test_a_drawing_that_cannot_be_painted_says_why(rows, says):
     with pytest.raises(ValueError, match=says):
@@ -62,12 +68,85 @@ def test_a_sound_becomes_one_channel_at_8_kilohertz():
     assert torch.fft.rfft(waveform).abs().argmax() == 440
 
 
+def house(side):
+    file = Image.new("RGB", (side, side), "white")
+    file.paste((190, 40, 40), (0, side // 2, side, side))
+    file.paste((40, 40, 190), (0, 0, side // 4, side // 4))
+    return file
+
+
+def test_a_telephones_picture_stands_upright():
+    rotated = Image.Exif()
+    rotated[0x0112] = 6  # shown after a quarter turn clockwise
+    content = as_bytes("PNG", house(48).rotate(90), exif=rotated)
+    assert torch.equal(read_picture(content), read_picture(as_bytes("PNG", house(48))))
+
+
+def test_a_picture_of_16_bits_a_pixel_keeps_its_grey():
+    grey = np.tile(np.linspace(0, 65535, 48).astype(np.uint16), (48, 1))
+    picture = read_picture(as_bytes("PNG", Image.fromarray(grey)))
+    assert picture[0, 0, ::16].tolist() == [value >> 8 for value in grey[0, ::16].tolist()]
+
+
+def test_a_small_drawing_on_a_large_ground_keeps_its_details():
+    page = Image.new("RGB", (2000, 300), "white")
+    page.paste(house(300), (900, 0))
+    picture = read_picture(as_bytes("PNG", page)).float()
+    assert (picture - read_picture(as_bytes("PNG", house(300))).float()).abs().mean() < 10  # 90 if it is not cut out
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        Image.new("RGB", (30, 30), "white"),
+        Image.new("RGBA", (30, 30)),
+        Image.new("RGBA", (30, 30), (255, 255, 255, 99)),
+    ],
+)
+def test_a_picture_in_which_nothing_is_seen_says_so(file):
+    with pytest.raises(ValueError, match="Nothing can be seen in this picture"):
+        read_picture(as_bytes("PNG", file))
+
+
+@pytest.mark.parametrize("error", [SyntaxError("broken PNG file"), TypeError("Missing dimensions"), MemoryError()])
+def test_whatever_a_decoder_raises_is_said_in_a_sentence(monkeypatch, error):
+    def broken(*_):
+        raise error
+
+    content = as_bytes("GIF", Image.new("L", (9, 9)), Image.new("L", (9, 9), 9))
+    monkeypatch.setattr("PIL.Image.Image.convert", broken)
+    with pytest.raises(ValueError, match="could not be read as a picture"):
+        read_picture(content)
+    with pytest.raises(ValueError, match="could not be read as a clip"):
+        read_clip(content)
+
+
+def test_a_channel_that_is_the_other_turned_over_is_no_silence():
+    tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
+    assert torch.fft.rfft(read_sound(wav(np.stack([tone, -tone], 1)))).abs().argmax() == 440
+
+
+def test_a_constant_is_no_sound():
+    tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
+    assert torch.allclose(read_sound(wav(0.5 + tone)), read_sound(wav(tone)), atol=1e-3)
+    with pytest.raises(ValueError, match="silent"):
+        read_sound(wav(np.full(16000, 0.5)))
+
+
+def test_a_long_sound_is_refused_before_it_is_read(monkeypatch):
+    monkeypatch.setattr("soundfile.SoundFile.read", lambda *_, **__: pytest.fail("the recording was read"))
+    with pytest.raises(ValueError, match="it lasts 60"):
+        read_sound(wav(np.ones(60 * 800), 800))
+
+
 @pytest.mark.parametrize(
     "content, says",
     [
         (b"no sound", "could not be read as a sound"),
         (wav(np.zeros(8000)), "silent"),
         (wav(np.ones(100)), "between 0.1"),
+        (wav(np.zeros(0)), "it lasts 0.00: record it again"),
+        (wav(np.full(8000, np.nan), subtype="FLOAT"), "no numbers"),
     ],
 )
 def test_a_sound_that_cannot_be_used_says_why(content, says):
