@@ -6,18 +6,20 @@
 | `speech_writer`  | has a text spoken or uploads a sound, and reads what was heard                |
 | `clip_finder`    | types a sentence, directs or uploads a clip, and reads what happens in it     |
 
-Each takes functions that answer with a figure, so that the same answer can stand beside it as a still one. A ValueError's
-sentence is shown in place of the answer.
+Each takes functions that answer with a figure, so that the same answer can stand beside it as a still one. A ValueError's or
+DataError's sentence is shown in place of the answer.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from mmteach.widgets.inputs import PAINT_NAMES, paint, read_clip, read_picture, read_sound, uploaded
+from mmteach.data.store import DataError
+from mmteach.widgets.inputs import LONGEST, PAINT_NAMES, paint, read_clip, read_picture, read_sound, uploaded
 
 if TYPE_CHECKING:
     from ipywidgets import VBox
@@ -54,13 +56,14 @@ def picture_finder(
     shown = w.Output()
 
     def descriptions() -> list[str]:
-        some = [text.strip() for text in names.value.split(";") if text.strip()]
+        # keyboards for Chinese and Arabic type semicolons of their own
+        some = [text.strip() for text in re.split("[;；؛]", names.value) if text.strip()]
         if len(some) < 2:
             raise ValueError("Write two descriptions or more, with a semicolon between them: a fruit; an animal.")
         return some
 
     def search(_: object = None) -> None:
-        _answer(shown, lambda: by_words(_not_empty(words.value, "a wish, such as: a red fruit")))
+        _answer(shown, lambda: by_words(_some_words(words.value, "a wish, such as: a red fruit")))
 
     find.on_click(search)
     words.observe(search, names="value")
@@ -100,7 +103,7 @@ def speech_writer(
         return listen(sound, ear.value)
 
     def spoken(_: object = None) -> None:
-        _answer(shown, lambda: heard(say(_not_empty(words.value, "a text to say, such as: press seven"), voice.value)))
+        _answer(shown, lambda: heard(say(_some_words(words.value, "a text to say, such as: press seven"), voice.value)))
 
     speak.on_click(spoken)
     words.observe(spoken, names="value")
@@ -134,7 +137,7 @@ def clip_finder(
     shown = w.Output()
 
     def search(_: object = None) -> None:
-        _answer(shown, lambda: by_sentence(_not_empty(words.value, "a sentence, such as: the dog moves up")))
+        _answer(shown, lambda: by_sentence(_some_words(words.value, "a sentence, such as: the dog moves up")))
 
     find.on_click(search)
     words.observe(search, names="value")
@@ -160,22 +163,24 @@ def _upload(accept: str, text: str) -> Any:
 
 
 def _answer(shown: Any, make: Callable[[], object]) -> None:
-    """Show what `make` returns in the place of what was there, or the sentence of its ValueError."""
+    """Show what `make` returns in the place of what was there, or the sentence of its ValueError or DataError."""
     from IPython.display import clear_output, display
 
     with shown:
         clear_output(wait=True)
         try:
             answer = make()
-        except ValueError as error:
+        except (ValueError, DataError) as error:
             print(error)
             return
         display(answer)
 
 
-def _not_empty(text: str, what: str) -> str:
+def _some_words(text: str, what: str) -> str:
     if not text.strip():
         raise ValueError(f"Write {what}.")
+    if len(text.strip()) > LONGEST:
+        raise ValueError(f"That is {len(text.strip()):,} letters long, and {LONGEST} are taken at most: write {what}.")
     return text.strip()
 
 

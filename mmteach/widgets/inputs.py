@@ -2,6 +2,7 @@
 
 | name           | what it does                                                                        |
 |----------------|--------------------------------------------------------------------------------------|
+| `LONGEST`      | how many letters a text that is typed may have                                          |
 | `PAINTS`       | the letters one can paint with                                                          |
 | `paint`        | rows of letters → a picture: a drawing made on a keyboard                                |
 | `read_picture` | a picture file → uint8 (3, 48, 48)                                                       |
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from mmteach.data.audio import SAMPLE_RATE, resample
 
+LONGEST = 200  # letters of a wish or of a text to say: a page is none, and would be minutes of speech
 PAINTS = {
     ".": (255, 255, 255), "w": (255, 255, 255), "k": (40, 40, 40), "a": (140, 150, 160), "r": (221, 46, 68),
     "o": (244, 144, 12), "y": (255, 204, 77), "g": (119, 178, 85), "b": (85, 172, 238), "n": (59, 95, 175),

@@ -16,6 +16,7 @@ from torch import Tensor
 from mmteach import _check
 from mmteach.alignment import similarity, top_k
 from mmteach.figures import Picture, picture_grid
+from mmteach.widgets.inputs import LONGEST
 
 Read = Callable[[Sequence[str]], Tensor]
 
@@ -91,6 +92,11 @@ def search_explorer(
     def draw(words: str, where: str, count: int) -> None:
         if not words.strip():
             print("Type what you are looking for, in any of the languages, and press Enter.")
+            return
+        if len(words) > LONGEST:
+            print(
+                f"That is {len(words):,} letters long, and {LONGEST} are taken at most: type what you are looking for."
+            )
             return
         embeddings, pictures = galleries[where]
         if not read([words]).any():

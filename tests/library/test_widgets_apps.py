@@ -9,6 +9,7 @@ import soundfile
 import torch
 from PIL import Image
 
+from mmteach.data.store import DataError
 from mmteach.widgets import clip_finder, picture_finder, speech_writer
 from mmteach.widgets.inputs import paint, read_clip, read_picture, read_sound, uploaded
 
@@ -246,6 +247,28 @@ def test_the_picture_finder_says_what_is_wrong(shown, capsys):
     ):
         assert sentence in printed
     assert shown == ["found an apple"]  # nothing was shown but the first answer
+
+
+def test_the_picture_finder_parts_descriptions_at_any_semicolon(shown):
+    widget = finder()
+    every(widget, "Text")[1].value = "鱼；房子; سمكة؛ "
+    press(widget, "What is my drawing?")
+    assert shown[-1].endswith("['鱼', '房子', 'سمكة']")
+
+
+def test_a_page_of_text_is_refused_and_kept(shown, capsys):
+    widget = finder()
+    every(widget, "Text")[0].value = "a" * 5000
+    assert "That is 5,000 letters long, and 200 are taken at most: write a wish" in capsys.readouterr().out
+    assert shown == ["found an apple"] and every(widget, "Text")[0].value == "a" * 5000
+
+
+def test_a_missing_synthesiser_is_said_in_a_sentence(shown, capsys):
+    def say(text, voice):
+        raise DataError("eSpeak NG is missing.")
+
+    speech_writer(lambda sound, ear: "heard", say, ["digits"], ["en"])
+    assert capsys.readouterr().out.endswith("eSpeak NG is missing.\n") and shown == []
 
 
 def test_the_speech_writer_says_plays_and_listens(shown, capsys):

@@ -43,6 +43,8 @@ def test_the_search_box_has_labelled_controls_and_says_what_it_cannot_find(capsy
     assert shown.layout.min_height
     words.value = "zzz"
     assert "The model knows no part of “zzz”" in capsys.readouterr().out
+    words.value = "a" * 5000
+    assert "That is 5,000 letters long, and 200 are taken at most" in capsys.readouterr().out
     words.value = "  "
     assert "Type what you are looking for" in capsys.readouterr().out
 
