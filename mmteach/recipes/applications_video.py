@@ -10,6 +10,7 @@
 | `Paths`           | a clip and a sentence in one space: subject and predicate apart, or as one               |
 | `name`, `match`   | the losses: classes of frames; sentences of clips                                       |
 | `says`, `right`   | scores of objects and predicates; shares of right ones                                  |
+| `as_read`         | a wish in the order in which `Paths` reads a sentence, and which words it leaves out       |
 | `fits`            | the score of each sentence for each clip, plain or normalised                            |
 | `search`          | recall of the right clip by its sentence, among one clip of each of the 192 pairs          |
 | `moving_emoji`    | the table                                                                               |
@@ -17,18 +18,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmteach import _check
 from mmteach.alignment.contrastive import LogTemperature
 from mmteach.claims import pick
 from mmteach.data import load_motion
 from mmteach.data.batch import Batch
 from mmteach.data.motion import OBJECTS, VERBS, MotionSplits, sentence
-from mmteach.data.text import UNKNOWN, Vocabulary
+from mmteach.data.text import UNKNOWN, Vocabulary, tokens
 from mmteach.encoders import TextBag, VideoCNN
 from mmteach.training import fit, predict, seed_everything, small_precision
 
@@ -79,6 +82,13 @@ class Picture(nn.Module):
         return self.project(self.layers(x).amax((2, 3)))
 
 
+def _clips(clips: Tensor) -> None:
+    """Raise unless these are clips as `load_motion` and `read_clip` make them, in colour and with numbers up to 255."""
+    _check.shape("clips", clips, "B", "frames", 3, "H", "W")
+    if clips.dtype != torch.uint8:
+        raise TypeError(f"clips must be uint8 (0 to 255), got {clips.dtype}; from 0…1 by (255 * clips).to(torch.uint8)")
+
+
 class Frames(nn.Module):
     """The mean over some frames of what `Picture` says of each: it cannot know which frame came first.
 
@@ -91,7 +101,10 @@ class Frames(nn.Module):
         self.picture, self.frames, self.dim = Picture(dim), frames, dim
 
     def forward(self, clips: Tensor, mask: None = None) -> Tensor:
+        _clips(clips)
         n = clips.shape[1]
+        if n < self.frames:
+            raise ValueError(f"clips must have {self.frames} frames or more, got {n}: show a frame several times")
         spread = torch.arange(n)[n // (2 * self.frames) :: n // self.frames]
         chosen = torch.randperm(n)[: self.frames] if self.training else spread
         some = clips[:, chosen.to(clips.device)]
@@ -110,6 +123,7 @@ class Change(nn.Module):
         self.encoder, self.dim = VideoCNN(dim, channels=channels, in_channels=2), dim
 
     def forward(self, clips: Tensor, mask: None = None) -> Tensor:
+        _clips(clips)
         grey = F.avg_pool2d(clips.float().mean(2) / 255, 2)  # (B, N, H/2, W/2)
         step = torch.diff(grey, dim=1, append=grey[:, -1:])
         return self.encoder(torch.stack([grey - grey.mean((1, 2, 3), keepdim=True), 4 * step], 2))
@@ -234,6 +248,27 @@ def gallery(motion: MotionSplits, take: int) -> Batch:
         {"verb": torch.cat([b.targets["verb"] for b in chosen])},
         info={"sentence": [b.info["sentence"][0] for b in chosen]},
     )
+
+
+def as_read(wish: str, vocabulary: Vocabulary) -> tuple[str, list[str]]:
+    """A wish as `Paths` reads a sentence: "the", the thing, what it does; and the words that it leaves out.
+
+    A wish without a known thing gets the word "thing", which `Paths` does not know. Raises ValueError where no word is known.
+
+    >>> vocabulary = Vocabulary.build(sentence(thing, words) for thing in OBJECTS for words in PREDICATES)
+    >>> as_read("A big rocket moves up", vocabulary)
+    ('the rocket moves up', ['a', 'big'])
+    """
+    words = tokens(wish)
+    known = [word for word in words if word in vocabulary]
+    if not set(known) - {"the"}:
+        raise ValueError(
+            f"None of these words is known. Things: {', '.join(OBJECTS)}. Actions: {', '.join(PREDICATES)}."
+        )
+    thing = next((word for word in known if word in OBJECTS), "thing")
+    does = list(itertools.dropwhile(lambda word: word in {"the", *OBJECTS}, known))
+    read = ["the", thing, *(word for word in does if word not in OBJECTS)]
+    return " ".join(read), [word for word in words if word not in read]
 
 
 @torch.no_grad()

@@ -867,12 +867,10 @@ with torch.no_grad():
 
 
 def find_clips(wish, number=4):
-    known = [word for word in tokens(wish) if word in motion.vocabulary]
-    if not set(known) - {"the"}:
-        raise ValueError(
-            f"None of these words is known. Things: {', '.join(OBJECTS)}. Actions: {', '.join(video.PREDICATES)}."
-        )
-    scores = video.fits(paths, [" ".join(tokens(wish))], shelf_vectors, normalised=True)[0]
+    line, left_out = video.as_read(wish, motion.vocabulary)
+    if line.split() != tokens(wish):
+        print(f"read as: {line}; left out: {', '.join(left_out) or 'nothing'}")
+    scores = video.fits(paths, [line], shelf_vectors, normalised=True)[0]
     best = scores.topk(number).indices
     alt = f"The clips found for “{wish}”: " + "; ".join(shelf.info["sentence"][i] for i in best)
     print("found: " + " | ".join(shelf.info["sentence"][i] for i in best))

@@ -241,6 +241,42 @@ def test_the_mean_over_frames_does_not_know_their_order_and_the_change_does():
     assert (change(x) - change(x.flip(1))).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize(
+    "wish, line, left_out",
+    [
+        ("the dog moves to the left", "the dog moves to the left", []),
+        ("Rocket turns clockwise!", "the rocket turns clockwise", []),
+        ("the zebra moves up", "the thing moves up", ["zebra"]),
+        ("moves up", "the thing moves up", []),
+        ("the dog and the cat", "the dog", ["and", "cat"]),
+    ],
+)
+def test_a_wish_is_put_in_order_and_says_what_it_leaves_out(wish, line, left_out):
+    assert video.as_read(wish, WORDS) == (line, left_out)
+
+
+@pytest.mark.parametrize("wish", ["the zebra gallops", "火箭", "🚀", "the the"])
+def test_a_wish_without_a_known_word_says_what_is_known(wish):
+    with pytest.raises(
+        ValueError, match=r"None of these words is known. Things: apple, .* Actions: moves to the left, "
+    ):
+        video.as_read(wish, WORDS)
+
+
+@pytest.mark.parametrize(
+    "clip, error, says",
+    [
+        (clips()[:, :2], ValueError, "3 frames or more, got 2"),
+        (clips()[:, :, :1], ValueError, "clips must have shape"),
+        (clips()[0], ValueError, "clips must have shape"),
+        (clips() / 255, TypeError, "must be uint8"),
+    ],
+)
+def test_a_clip_of_your_own_that_does_not_fit_says_why(clip, error, says):
+    with pytest.raises(error, match=says):
+        video.Paths(WORDS).eval()({"video": clip})
+
+
 def test_the_appearance_path_does_not_see_a_plain_background():
     encoder = video.Picture(8).eval()
     thing = torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
