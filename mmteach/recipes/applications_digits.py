@@ -5,6 +5,7 @@
 | `strings`          | digit strings said by eSpeak, or put together of people's single digits             |
 | `word_by_word`     | strings with pauses, for training                                                   |
 | `people`           | one real speaker's single digits as a batch (MMTEACH_FSDD)                        |
+| `recorded`         | your own recordings as a batch, from a folder of sound files                        |
 | `one_digit`        | log p(d | sound) of each single digit, by CTC: a recogniser of isolated words      |
 | `digits_by_people` | the table: synthetic voices, then real ones, each speaker left out in turn          |
 """
@@ -12,7 +13,9 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -83,6 +86,36 @@ def people(speaker: str) -> Batch:
     digit = everybody["digit"][rows]
     said = [str(d) for d in digit.tolist()]
     return Batch({"audio": audio}, {"text": digit[:, None] + 1}, {"audio": mask}, info={"transcript": said})
+
+
+def recorded(folder: str | Path) -> Batch:
+    """Your own recordings: {"audio"}, its mask, "text" (N, L), and "transcript".
+
+    Sound files (WAV, FLAC, OGG, MP3) of up to ten seconds whose names begin with the digits that are said: 7_a.wav, 1984_b.wav.
+    Raises ValueError where there is none, or for the first file that is not named so or cannot be used.
+    """
+    from mmteach.widgets.inputs import read_sound
+
+    files = sorted(f for f in Path(folder).glob("*") if f.suffix.lower() in {".wav", ".flac", ".ogg", ".mp3"})
+    if not files:
+        raise ValueError(
+            f"There is no sound file (WAV, FLAC, OGG, MP3) in {Path(folder).resolve()}: record some digits and put them there."
+        )
+    sounds, said = [], []
+    for file in files:
+        digits = re.match("[0-9]+", file.stem)
+        if digits is None:
+            raise ValueError(
+                f"{file.name} does not say which digits are said: let its name begin with them, such as 7_{file.name}"
+            )
+        try:
+            sounds.append(read_sound(file.read_bytes()))
+        except ValueError as error:
+            raise ValueError(f"{file.name}: {error}") from None
+        said.append(digits[0])
+    audio, mask = heard(sounds)
+    text = nn.utils.rnn.pad_sequence([torch.tensor([int(d) + 1 for d in digits]) for digits in said], batch_first=True)
+    return Batch({"audio": audio}, {"text": text}, {"audio": mask}, info={"transcript": said})
 
 
 @torch.no_grad()

@@ -2,7 +2,9 @@
 
 import math
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from mmteach.data.batch import Batch
@@ -221,6 +223,33 @@ def test_a_language_model_can_change_what_is_heard():
 
     said = letters.written_with(Unsure(), sounds(9), letters.Letters(["a a a a"]))
     assert said == ["a"]
+
+
+def test_own_recordings_are_read_from_a_folder(tmp_path):
+    tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
+    with pytest.raises(ValueError, match=r"no sound file .* in .*test_own_recordings"):
+        digits.recorded(tmp_path)
+    soundfile.write(tmp_path / "7_a.WAV", tone, 8000)
+    soundfile.write(tmp_path / "1984 b.flac", tone[:4000], 16000)
+    (tmp_path / "notes.txt").write_text("")
+    mine = digits.recorded(tmp_path)
+    assert mine.info["transcript"] == ["1984", "7"]
+    assert mine.targets["text"].tolist() == [[2, 10, 9, 5], [8, 0, 0, 0]]
+    assert mine.masks["audio"].sum(1).tolist() == [26, 101]
+    assert set(ears.error_rates(ears.recogniser(11).eval(), mine, digits.DIGITS)) == {"CER", "WER"}
+
+
+@pytest.mark.parametrize(
+    "name, samples, says",
+    [
+        ("seven.wav", np.ones(800), "seven.wav does not say which digits"),
+        ("7.wav", np.zeros(8000), "7.wav: The sound is silent"),
+    ],
+)
+def test_a_recording_that_cannot_be_used_is_named(tmp_path, name, samples, says):
+    soundfile.write(tmp_path / name, samples, 8000)
+    with pytest.raises(ValueError, match=says):
+        digits.recorded(tmp_path)
 
 
 # -- video -------------------------------------------------------------------------------------------------------------
