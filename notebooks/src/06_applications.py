@@ -175,9 +175,14 @@ names = [concept.names["en"] for concept in concepts()]
 shelf_pictures = pictures.look_at(finder, shown)
 
 
+def refuse_unknown(texts):
+    for text in texts:
+        if (pieces.encode([text])[0] <= 1).all():  # 0 is padding, 1 the unknown piece
+            raise ValueError(f"No piece of “{text}” occurs in the training texts: try other words, English or Chinese.")
+
+
 def find_pictures(wish, number=8):
-    if (pieces.encode([wish])[0] == 1).all():  # 1 is the unknown piece
-        raise ValueError(f"No piece of “{wish}” occurs in the training texts: try other words, English or Chinese.")
+    refuse_unknown([wish])
     scores = (pictures.read(finder, pieces, [wish]) @ shelf_pictures.T)[0]
     best = scores.topk(number).indices.tolist()
     alt = f"The emoji found for “{wish}”: " + ", ".join(names[i] for i in best) + "."
@@ -187,6 +192,7 @@ def find_pictures(wish, number=8):
 
 # %%
 def name_picture(picture, could_be, number=7):
+    refuse_unknown(could_be)
     query = pictures.framed(picture[None])
     z = pictures.look_at(finder, query)
     fits = (finder.scale().detach() * z @ pictures.read(finder, pieces, could_be).T).softmax(1)[0]
@@ -619,9 +625,12 @@ def listen(sound, name):
     ear, labels = EARS[name]
     spectrogram, probabilities = log_probs(ear, sound)
     said = "".join(labels[i] for i in collapse(probabilities.argmax(1).tolist()))
-    print(f"heard: “{said}”")
-    if not said:
+    if not said.strip():
+        print(
+            f"heard nothing that it can write, which is {' '.join(labels[1:])}: speak more slowly, or choose the other recogniser"
+        )
         return figures.describe(figures.canvas()[0], "An empty figure: the recogniser heard nothing that it can write.")
+    print(f"heard: “{said}”")
     return figures.alignment(spectrogram, probabilities, said, labels, title=f"“{said}”")
 
 
