@@ -666,7 +666,8 @@ called_so = [concepts()[i].names["en"] for i in seen]
 
 
 def reader(texts):
-    return emoji.read(finder, pieces, texts)
+    met = (pieces.encode(texts)[0] > 1).any(1, keepdim=True)  # 0 is padding, 1 a piece that training never had
+    return emoji.read(finder, pieces, texts) * met
 
 
 shelves = {"fluent (never seen)": (fluent, fluent_pictures), "noto (seen in training)": galleries("noto", seen)}
