@@ -16,6 +16,9 @@ Whatever cannot be read gets a ValueError whose sentence is fit to be shown to t
 from __future__ import annotations
 
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -71,16 +74,12 @@ def read_picture(content: bytes, size: int = 48) -> Tensor:
     A drawing that is less than half as long as its ground is cut out first: it would be a few pixels. Raises ValueError where
     the file is no picture, or nothing is seen in it.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(content)) as file:
-            pixels = _on_white(file)
-    except Exception:  # a broken file makes PIL's decoders raise almost anything, TypeError and SyntaxError among them
-        raise ValueError(
-            "This file could not be read as a picture: choose a PNG, JPEG, GIF or WebP file. A program that shows the picture "
-            "can save it as one of these."
-        ) from None
+    with _opened(
+        content,
+        "This file could not be read as a picture: choose a PNG, JPEG, GIF or WebP file. A program that shows the picture can "
+        "save it as one of these.",
+    ) as file:
+        pixels = _on_white(file)
     ink = pixels.min(-1) < 245
     if not ink.any():
         raise ValueError(
@@ -132,16 +131,14 @@ def read_clip(content: bytes, frames: int = 8, size: int = 32) -> Tensor:
 
     Raises ValueError where it is no picture or holds fewer than two frames.
     """
-    from PIL import Image, ImageSequence
+    from PIL import ImageSequence
 
-    try:
-        with Image.open(io.BytesIO(content)) as file:
-            pages = [_square(_on_white(page), size) for _, page in zip(range(500), ImageSequence.Iterator(file))]
-    except Exception:  # as in `read_picture`
-        raise ValueError(
-            "This file could not be read as a clip: choose an animated GIF, PNG or WebP file. Save a film (MP4, MOV) as one of "
-            "these first."
-        ) from None
+    with _opened(
+        content,
+        "This file could not be read as a clip: choose an animated GIF, PNG or WebP file. Save a film (MP4, MOV) as one of "
+        "these first.",
+    ) as file:
+        pages = [_square(_on_white(page), size) for _, page in zip(range(500), ImageSequence.Iterator(file))]
     if len(pages) < 2:
         raise ValueError("This picture has one frame only, and a clip needs two or more: choose an animated one.")
     chosen = [round(i * (len(pages) - 1) / (frames - 1)) for i in range(frames)]
@@ -152,6 +149,22 @@ def uploaded(value: Any) -> bytes | None:
     """The bytes of the file last put into a FileUpload, or None: a dict by name in ipywidgets 7, a tuple in 8."""
     files = list(value.values()) if isinstance(value, dict) else list(value)
     return bytes(files[-1]["content"]) if files else None
+
+
+@contextmanager
+def _opened(content: bytes, otherwise: str) -> Iterator[Any]:
+    """The picture file, to be read inside; whatever goes wrong there becomes a ValueError that says `otherwise`."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as file:
+            yield file
+    except Image.DecompressionBombError:
+        raise ValueError(
+            "This picture has more pixels than can be read here: save a smaller copy, of a thousand pixels a side."
+        ) from None
+    except Exception:  # a broken file makes the decoders raise almost anything, TypeError and SyntaxError among them
+        raise ValueError(otherwise) from None
 
 
 def _on_white(file: Any) -> np.ndarray:

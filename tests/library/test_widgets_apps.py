@@ -122,6 +122,16 @@ def test_whatever_a_decoder_raises_is_said_in_a_sentence(monkeypatch, error):
         read_clip(content)
 
 
+def test_a_picture_of_very_many_pixels_says_so_and_a_large_one_is_read_without_a_warning(monkeypatch, recwarn):
+    content = as_bytes("PNG", house(60))
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 3000)  # twice as many are too many
+    assert read_picture(content).shape == (3, 48, 48) and not recwarn
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 300)
+    for read in (read_picture, read_clip):
+        with pytest.raises(ValueError, match="more pixels than can be read here: save a smaller copy"):
+            read(content)
+
+
 def test_a_channel_that_is_the_other_turned_over_is_no_silence():
     tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
     assert torch.fft.rfft(read_sound(wav(np.stack([tone, -tone], 1)))).abs().argmax() == 440
