@@ -172,9 +172,8 @@ def _on_white(file: Any) -> np.ndarray:
 
     if file.mode.startswith("I") and np.asarray(file).max() > 255:  # 16 bits a pixel: PIL would cut all grey to white
         file = Image.fromarray((np.asarray(file) >> 8).astype(np.uint8))
-    picture = ImageOps.exif_transpose(file).convert(
-        "RGBA"
-    )  # telephones save as they are held, and note which way is up
+    # Telephones save a picture as they are held, and note which way is up.
+    picture = ImageOps.exif_transpose(file).convert("RGBA")
     picture.thumbnail((512, 512))
     white = Image.new("RGBA", picture.size, "white")
     return np.asarray(Image.alpha_composite(white, picture).convert("RGB"))
