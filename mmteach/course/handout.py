@@ -21,7 +21,7 @@ import mmteach
 from mmteach.course import exercises, source
 from mmteach.course.paths import Course, CourseError, choose, write_whole
 
-CHAPTER_LINK = re.compile(r"\[([^\]]+)\]\(\.\./notebooks/[^)]*\)")
+CHAPTER_LINK = re.compile(r"\[([^\[\]]+)\]\(\.\./notebooks/[^)]*\)")  # not from the bracket of an interval [0, 1) on
 BADGE = re.compile(r"^\[!\[Open this chapter in Colab\].*\n\n?", re.MULTILINE)
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "references", "expectations")
 README = """\

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -65,6 +66,19 @@ def test_the_notebooks_hold_no_answer_and_lead_nowhere_outside(handout):
         assert "SOLUTION" not in text and "](../" not in text and "colab" not in text.casefold() and "%pip" not in text
         assert "(chapter 0" in text
     assert "mmteach-" in (handout / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_formula_is_handed_out_as_it_is_written(handout):
+    for path in sorted((ROOT / "exercises").glob("*.ipynb")):
+        written, given = (
+            {
+                formula
+                for cell in nbformat.read(one, as_version=4).cells
+                for formula in re.findall(r"\$[^$\n]+\$", cell.source)
+            }
+            for one in (path, handout / "exercises" / path.name)
+        )
+        assert given == written, path.name
 
 
 def test_a_stored_draw_is_a_draw(handout, tmp_path, monkeypatch):
