@@ -189,9 +189,14 @@ def only_prints(source: str) -> bool:
     return bool(body) and len(calls) == len(body) and all(getattr(call.func, "id", "") == "print" for call in calls)
 
 
-def find(name: str, places: list[Path], references: str = "") -> Assignment:
-    """The assignment `name`: PLACE/source/NAME/*.ipynb, PLACE/release/NAME/*.ipynb or PLACE/NAME.ipynb, the first there is."""
-    tried = []
+def find(name: str, places: list[Path], references: str = "", courses: list[Path] | None = None) -> Assignment:
+    """The assignment `name`: PLACE/source/NAME/*.ipynb, PLACE/release/NAME/*.ipynb or PLACE/NAME.ipynb, the first there is.
+
+    courses: looked at before the places, and for source/NAME and release/NAME only
+    """
+    courses = courses or []
+    folders = [place / kind / name for place in courses for kind in ("source", "release")]
+    tried = [path for folder in folders for path in sorted(folder.glob("*.ipynb"))]
     for place in places:
         folders = [place / "source" / name, place / "release" / name, place / name]
         tried += [*(path for folder in folders for path in sorted(folder.glob("*.ipynb"))), place / f"{name}.ipynb"]
@@ -200,6 +205,12 @@ def find(name: str, places: list[Path], references: str = "") -> Assignment:
             return Assignment.read(path, name, references)
     there = sorted(
         {p.stem for place in places for p in place.glob("*.ipynb")}
-        | {p.name for place in places for kind in ("source", "release") for p in (place / kind).glob("*") if p.is_dir()}
+        | {
+            p.name
+            for place in [*courses, *places]
+            for kind in ("source", "release")
+            for p in (place / kind).glob("*")
+            if p.is_dir()
+        }
     )
     raise AssignmentError(f"no assignment is called {name!r}; there are {', '.join(there) or 'none'}")

@@ -99,13 +99,15 @@ def _possible(asked: Asked) -> None:
 def _assignment(asked: Asked, name: str) -> Assignment:
     if asked.source and asked.source.is_file():
         return Assignment.read(asked.source, name, asked.references)
-    places = [asked.source] if asked.source else [asked.submissions] if asked.submissions.is_dir() else []
+    places = [asked.source] if asked.source else []
     if not asked.source:
         from mmteach.course.paths import CourseError, find_course
 
         with contextlib.suppress(CourseError):
             places.append(find_course().root / "exercises")
-    return find(name, places, asked.references)
+    # Beside submissions an instructor's notebook lies in source/ or release/ only: a NAME.ipynb there is a student's.
+    courses = [asked.submissions] if not asked.source and asked.submissions.is_dir() else []
+    return find(name, places, asked.references, courses)
 
 
 def _grade(asked: Asked, assignment: Assignment, book: Gradebook) -> None:
@@ -154,6 +156,7 @@ def _batch(asked: Asked, job: batch.Job, book: Gradebook, chosen: list[Submissio
     def keep(student: str, result: dict[str, Any]) -> None:
         one = by_student[student]
         who = {"student": student, "name": one.name, "file": one.file, "submitted": one.submitted, "late": one.late}
+        result = result | {"lms": one.lms, "remarks": [*result["remarks"], *[one.note] * bool(one.note)]}
         book.write(job.assignment.name, who, digests[student], job.digest, result)
         progress(student, result, skipped)
 

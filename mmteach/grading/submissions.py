@@ -19,8 +19,9 @@ import re
 import stat
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from mmteach.grading.assignment import AssignmentError
 from mmteach.grading.notebook import MOST_BYTES, Unreadable
@@ -28,9 +29,12 @@ from mmteach.grading.notebook import MOST_BYTES, Unreadable
 RATIO = 200  # a notebook shrinks ten times, its outputs perhaps fifty; a bomb a thousand times
 MOST_FILES = 100_000
 LONGEST = 120  # characters of a student's name
-# Moodle: "Ana Maria_1234567_assignsubmission_file_/nb.ipynb"; Canvas: "mariaana_LATE_12345_67890_nb.ipynb"
-MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_file(?:_|$)")
+# Moodle: "Ana Maria_1234567_assignsubmission_file_/nb.ipynb"; without folders the slash is not there;
+# Canvas: "mariaana_LATE_12345_67890_nb.ipynb"
+MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?$")
 CANVAS = re.compile(r"^(?P<name>[^_]+)(?P<late>_LATE)?_(?P<id>\d+)_(?P<number>\d+)_(?P<file>.+)$")
+AGAIN = re.compile(r"(?:-\d+| ?_?\(\d+\))$")  # what Canvas and browsers put behind a name that is taken
+OTHER = (".py", ".html", ".pdf", ".docx", ".odt", ".txt", ".json")  # handed in where a notebook was asked for
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Submission:
     member: str = ""  # in a zip
     late: bool = False
     fault: str = ""
+    lms: str = ""  # "moodle" or "canvas", where the file's name is theirs
+    note: str = ""  # for the teacher: which of several files this is
 
     def read(self) -> bytes:
         """The notebook's bytes; raises Unreadable."""
@@ -98,9 +104,9 @@ def _all(place: Path, assignment: str) -> list[Submission]:
         found = list(_zipped(place, assignment))
     elif place.is_dir():
         root = place / "submitted" if (place / "submitted").is_dir() else place
-        found = list(_tree(root, assignment)) or list(_flat(root))
+        found = list(_tree(root, assignment)) or list(_loose(root, assignment))
         for archive in sorted(root.glob("*.zip")):
-            found += _zipped(archive, assignment)
+            found += [] if CANVAS.match(archive.name) else _zipped(archive, assignment)
     else:
         raise AssignmentError(f"{place} is neither a folder nor a zip")
     if not found:
@@ -132,24 +138,72 @@ def _tree(root: Path, assignment: str) -> Iterator[Submission]:
         exact = [one for one in notebooks if one.stem == assignment]
         for path in (exact or notebooks)[:1]:
             extra = "" if path.is_file() and not path.is_symlink() else "this is a link, not a file"
-            yield Submission(student.name, student.name, path.name, _stamp(folder, path), path, fault=extra)
+            note = _note(len(notebooks), path.name)
+            yield Submission(student.name, student.name, path.name, _stamp(folder, path), path, fault=extra, note=note)
         if not notebooks:
-            yield Submission(student.name, student.name, "", "", folder, fault="the folder holds no notebook")
+            others = [
+                one.name for one in sorted(folder.iterdir()) if one.name[0] != "." and one.name != "timestamp.txt"
+            ]
+            fault = "the folder holds no notebook" + (f", but {others[0]}" if others else "")
+            yield Submission(student.name, student.name, "", "", folder, fault=fault)
 
 
-def _flat(root: Path) -> Iterator[Submission]:
-    for path in sorted(root.glob("*.ipynb")):
-        if path.name[0] == ".":
+def _loose(root: Path, assignment: str) -> Iterator[Submission]:
+    """A flat folder, or a download of Moodle or Canvas that was unzipped."""
+    found = []
+    for path in sorted(root.iterdir()):
+        if path.name[0] in "._":
             continue
-        canvas = CANVAS.match(path.name)
-        fault = "this is a link, not a file" if path.is_symlink() else ""
-        if canvas:
-            yield Submission(
-                f"{canvas['name']}_{canvas['id']}", canvas["name"], canvas["file"], _time(path), path,
-                late=bool(canvas["late"]), fault=fault,
-            )  # fmt: skip
-        else:
-            yield Submission(path.stem, path.stem, path.name, _time(path), path, fault=fault)
+        inside = [path]
+        if path.is_dir() and not path.is_symlink() and path.suffix != ".ipynb":
+            inside = sorted(one for one in path.iterdir() if one.name[0] != ".") if MOODLE.match(path.name) else []
+        for file in inside:
+            parts = file.relative_to(root).parts
+            known = MOODLE.match(parts[0]) or CANVAS.match(file.name)
+            if file.suffix == ".ipynb" or (file.is_file() and (known or file.suffix.lower() in OTHER)):
+                fault = "this is a link, not a file" if file.is_symlink() else ""
+                found.append(_of(parts, assignment, submitted=_time(file), path=file, fault=fault))
+    if any(one.path.suffix == ".ipynb" for one in found):
+        yield from _one_each(found, assignment)
+
+
+def _of(parts: tuple[str, ...], assignment: str, **more: Any) -> Submission:
+    """The submission that a file is, by the names of its folders and its own."""
+    moodle = next((found for part in parts if (found := MOODLE.match(part))), None)
+    canvas = CANVAS.match(parts[-1])
+    late, lms, file = False, "", parts[-1]
+    if moodle:
+        student, name, lms = f"{moodle['name']}_{moodle['id']}", moodle["name"], "moodle"
+        file = (moodle["file"] if moodle[0] == parts[-1] else "") or file
+    elif canvas:
+        student, name, lms = f"{canvas['name']}_{canvas['id']}", canvas["name"], "canvas"
+        late, file = bool(canvas["late"]), canvas["file"]
+    elif assignment in parts[:-1] and parts.index(assignment) > 0:
+        student = name = parts[parts.index(assignment) - 1]  # nbgrader's tree, zipped
+    else:
+        student = name = file[: file.rfind(".")] if "." in file else file
+    if not parts[-1].lower().endswith(".ipynb"):
+        more["fault"] = f"no notebook was handed in, but {file}"
+    return Submission(student, name, file, late=late, lms=lms, **more)
+
+
+def _one_each(found: list[Submission], assignment: str) -> Iterator[Submission]:
+    """Of a student's files the one to grade: a notebook, called as the assignment is, the newest."""
+    by_student: dict[str, list[Submission]] = {}
+    for one in found:
+        by_student.setdefault(one.student, []).append(one)
+    for files in by_student.values():
+        notebooks = [one for one in files if one.file.lower().endswith(".ipynb")]
+        last = max(enumerate(notebooks or files), key=lambda one: (*_rank(one[1], assignment), one[0]))[1]
+        yield replace(last, note=_note(len(notebooks), last.file))
+
+
+def _rank(one: Submission, assignment: str) -> tuple[bool, str]:
+    return AGAIN.sub("", PurePosixPath(one.file).stem) == assignment, one.submitted
+
+
+def _note(count: int, file: str) -> str:
+    return f"{count} notebooks were handed in, and {file} was graded" if count > 1 else ""
 
 
 def _stamp(folder: Path, path: Path) -> str:
@@ -183,41 +237,33 @@ def _zipped(path: Path, assignment: str) -> Iterator[Submission]:
         raise AssignmentError(f"{path} cannot be read as a zip: {error}") from error
     if len(members) > MOST_FILES:
         raise AssignmentError(f"{path} holds {len(members):,} files: that is no class")
-    last: dict[str, Submission] = {}
+    found = []
     for info in members:
         parts = PurePosixPath(info.filename.replace("\\", "/")).parts
-        if info.is_dir() or not parts or not parts[-1].lower().endswith(".ipynb") or "__MACOSX" in parts:
+        if info.is_dir() or not parts or "__MACOSX" in parts:
             continue
         if any(part.startswith(".") for part in parts if part != ".."):
             continue
-        submission = _member(path, info, parts, assignment)
-        if submission and (
-            submission.student not in last or last[submission.student].submitted <= submission.submitted
-        ):
-            last[submission.student] = submission
-    yield from last.values()
+        if submission := _member(path, info, parts, assignment):
+            found.append(submission)
+    if any(one.member.lower().endswith(".ipynb") for one in found):
+        yield from _one_each(found, assignment)
 
 
 def _member(path: Path, info: zipfile.ZipInfo, parts: tuple[str, ...], assignment: str) -> Submission | None:
     absurd = ".." in parts or info.filename.startswith(("/", "\\")) or ":" in parts[0][:3]
     fault = "its path leads out of the archive" if absurd else ""
-    moodle = next((found for part in parts[:-1] if (found := MOODLE.match(part))), None)
-    canvas = CANVAS.match(parts[-1])
-    if moodle:
-        student, name = f"{moodle['name']}_{moodle['id']}", moodle["name"]
-    elif canvas:
-        student, name = f"{canvas['name']}_{canvas['id']}", canvas["name"]
-    elif assignment in parts[:-1] and parts.index(assignment) > 0:
-        student = name = parts[parts.index(assignment) - 1]  # nbgrader's tree, zipped
-    elif set(parts[:-1]) & {"source", "release", "autograded", "feedback"}:
+    known = any(MOODLE.match(part) for part in parts) or CANVAS.match(parts[-1])
+    if not known and not parts[-1].lower().endswith(".ipynb"):
         return None
-    else:
-        student = name = parts[-1][: -len(".ipynb")]
+    in_tree = assignment in parts[:-1] and parts.index(assignment) > 0
+    if not known and not in_tree and set(parts[:-1]) & {"source", "release", "autograded", "feedback"}:
+        return None
     try:
         when = datetime.datetime(*info.date_time, tzinfo=datetime.UTC).isoformat()
     except ValueError:
         when = ""
-    return Submission(student, name, parts[-1], when, path, info.filename, bool(canvas and canvas["late"]), fault)
+    return _of(parts, assignment, submitted=when, path=path, member=info.filename, fault=fault)
 
 
 def _unique(found: list[Submission]) -> list[Submission]:
@@ -234,6 +280,4 @@ def _unique(found: list[Submission]) -> list[Submission]:
 
 
 def _called(one: Submission, name: str, number: int) -> Submission:
-    from dataclasses import replace
-
     return replace(one, student=name if number == 1 else f"{name} ({number})", name=one.name[:LONGEST])

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -295,6 +296,52 @@ def test_moodles_and_canvas_zips_tell_two_students_with_one_name_apart(tmp_path)
     )
     found = submissions.collect(canvas, "toy")
     assert students(found) == ["liana_11", "liana_12"] and tables._id({"student": "liana_12"}) == "12"
+
+
+MOODLE = {
+    "Ana Li_11_assignsubmission_file/toy.ipynb": as_bytes(toy_cells()),
+    "Ana Li_11_assignsubmission_file/draft.ipynb": as_bytes(toy_cells(HALF)),
+    "O'Neill, Zoë_12_assignsubmission_file/toy (1).ipynb": as_bytes(toy_cells()),
+    "王小明_13_assignsubmission_file/toy.py": b"x = 1",
+    "Eve_14_assignsubmission_onlinetext/onlinetext.html": b"<p>by mail</p>",
+}
+
+
+@pytest.mark.parametrize("form", ["folders", "no folders", "unzipped"])
+def test_moodles_download_gives_a_row_to_everybody_whatever_its_form(tmp_path, form):
+    slash = "_" if form == "no folders" else "/"
+    place = zipped(tmp_path / "all.zip", {name.replace("/", slash): data for name, data in MOODLE.items()})
+    if form == "unzipped":
+        zipfile.ZipFile(place).extractall(tmp_path / "all")
+        place = tmp_path / "all"
+    found = {one.student: one for one in submissions.collect(place, "toy")}
+    assert set(found) == {"Ana Li_11", "O'Neill, Zoë_12", "王小明_13", "Eve_14"}
+    assert {one.lms for one in found.values()} == {"moodle"}
+    ana = found["Ana Li_11"]
+    assert ana.name == "Ana Li" and ana.note == "2 notebooks were handed in, and toy.ipynb was graded"
+    assert ana.read() == MOODLE["Ana Li_11_assignsubmission_file/toy.ipynb"]
+    for student, file in (("王小明_13", "toy.py"), ("Eve_14", "onlinetext.html")):
+        with pytest.raises(Unreadable, match=f"no notebook was handed in, but {file}"):
+            found[student].read()
+
+
+def test_of_an_unzipped_canvas_download_the_last_of_a_students_files_is_taken(tmp_path):
+    for name in ("liana_11_900_toy.ipynb", "liana_11_901_toy-1.ipynb", "bo_12_902_toy.py"):
+        (tmp_path / name).write_bytes(as_bytes(toy_cells()))
+        os.utime(tmp_path / name, (1_700_000_000, 1_700_000_000))
+    first, last = submissions.collect(tmp_path, "toy")
+    assert (first.student, last.student) == ("bo_12", "liana_11") and last.file == "toy-1.ipynb"
+    with pytest.raises(Unreadable, match=r"but toy\.py"):
+        first.read()
+
+
+def test_a_submission_is_never_taken_for_the_instructors_notebook(asked, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "toy.ipynb").write_bytes(as_bytes(toy_cells(ANSWERS)))
+    with pytest.raises(AssignmentError, match="no assignment is called 'toy'") as error:
+        front.run(replace(asked(tmp_path / "out"), source=None, submissions=folder))
+    assert "toy" not in str(error.value).partition("there are")[2]
 
 
 def test_archives_that_lie_get_a_sentence_each_and_write_nothing(tmp_path):
