@@ -75,7 +75,7 @@ def grade(data: bytes, assignment: Assignment, rules: Rules, server: Server) -> 
     while not _through(run):
         pass
     server.end()
-    items = [run.found.get(item.id) or _manual(item) for item in assignment.items]
+    items = [run.found.get(item.id) or _manual(item, assignment, script) for item in assignment.items]
     for item in items:
         item.pop("again", None)
     return _result(assignment, items, script.answers, script.remarks, time.monotonic() - started)
@@ -112,8 +112,14 @@ def _item(item: Item, score: float, status: str, message: str, **more: Any) -> d
     } | more  # fmt: skip
 
 
-def _manual(item: Item) -> dict[str, Any]:
-    return _item(item, 0.0, "to mark", "marked by a human") | {"score": None}
+def _manual(item: Item, assignment: Assignment, script: Script) -> dict[str, Any]:
+    key = assignment.sources[item.at].key
+    said = (
+        ("still to be marked by a person", "")
+        if script.answers.get(key, "").strip()
+        else ("not answered yet", "unanswered")
+    )
+    return _item(item, 0.0, "to mark", said[0], misconception=said[1]) | {"score": None}
 
 
 def clean(text: str) -> str:
@@ -229,9 +235,8 @@ def _why_missing(run: _Run, number: int, item: Item) -> str:
         if one in run.errors:
             error = run.errors[one]
             where = f", in the line `{error['line']}`" if error.get("line") else ""
-            return (
-                f"`{item.answer}` is not there, because its cell stopped with {error['type']}: {error['says']}{where}"
-            )
+            what = f"{error['type']}: {error['says']}" if error["says"] else error["type"]
+            return f"`{item.answer}` is not there, because its cell stopped with {what}{where}"
     return f"`{item.answer}` is not there: no cell defines it"
 
 

@@ -23,6 +23,8 @@ from mmteach.grading.notebook import Cell
 
 ALIKE = 0.6  # of the characters
 FEW = 200  # cells that are compared letter by letter
+STUB = "YOURANSWERHERE"  # nbgrader's, without spaces
+OTHER = "no answer of this assignment is in the notebook: it is perhaps another one's"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def match(assignment: Assignment, cells: list[Cell]) -> Script:
                 by_source[at].append(number)
         elif cell.code and cell.source.strip():
             extras[place].append(number)
+        elif _continues(assignment.sources, place):  # the answer was written into a new cell below the one for it
+            by_source[place].append(number)
     script = Script()
     wanted = tuple(item.answer for item in assignment.items if item.answer)
     items = {item.at: item for item in assignment.items}
@@ -70,7 +74,10 @@ def match(assignment: Assignment, cells: list[Cell]) -> Script:
     for at, source in enumerate(assignment.sources):
         mine = by_source[at]
         if source.role in ("answer", "manual"):
-            script.answers[source.key] = "\n\n".join(cells[number].source for number in mine)
+            written = [cells[number].source for number in mine]
+            if source.role == "manual":
+                written = [text for text in written if _bare(text) not in (_bare(source.source), STUB)]
+            script.answers[source.key] = "\n\n".join(written)
             if source.code:
                 for number in mine:
                     run(number)
@@ -91,6 +98,10 @@ def match(assignment: Assignment, cells: list[Cell]) -> Script:
             run(number)
     _remark(script, assignment, by_source, known, cells)
     return script
+
+
+def _continues(sources: tuple[Source, ...], at: int) -> bool:
+    return at >= 0 and sources[at].role == "manual" and not sources[at].code
 
 
 def _bare(text: str) -> str:
@@ -138,7 +149,7 @@ def _by_place(sources: tuple[Source, ...], cells: list[Cell], known: dict[int, i
         after = min((n for n, i in known.items() if i > at and n > before), default=len(cells))
         between = [n for n in range(before + 1, after) if n not in known and cells[n].code == source.code][:FEW]
         if source.role == "manual" and not source.code:
-            known.update((n, at) for n in between)
+            known.update((n, at) for n in between if not _is_text(sources, cells[n].source))
             continue
         alike = {
             n: difflib.SequenceMatcher(None, source.source[:5000], cells[n].source[:5000]).ratio() for n in between
@@ -146,6 +157,13 @@ def _by_place(sources: tuple[Source, ...], cells: list[Cell], known: dict[int, i
         best = max(alike, key=lambda n: alike[n], default=None)
         if best is not None and (alike[best] >= ALIKE or len(between) == 1):
             known[best] = at
+
+
+def _is_text(sources: tuple[Source, ...], text: str) -> bool:
+    """Whether a text is the instructor's, with other links in it perhaps."""
+    texts = [one.source[:5000] for one in sources if one.role == "text"]
+    matchers = [difflib.SequenceMatcher(None, one, text[:5000]) for one in texts]
+    return any(one.quick_ratio() >= ALIKE and one.ratio() >= ALIKE for one in matchers)
 
 
 def _remark(
@@ -156,8 +174,14 @@ def _remark(
     doubled = sum(len(by_source[at]) > 1 for at in answers)
     order = [known[n] for n in sorted(known) if assignment.sources[known[n]].role == "answer"]
     stripped = not any(cell.grade_id for cell in cells)
+    keys, wanted = (
+        {source.key for source in assignment.sources},
+        {item.answer for item in assignment.items if item.answer},
+    )
+    strange = wanted and not any(cell.grade_id in keys or wanted & set(defined(cell.source)) for cell in cells)
     for said, when in (
-        (f"{missing} answer cells are gone" if missing > 1 else "an answer cell is gone", missing),
+        (OTHER, strange),
+        (f"{missing} answer cells are gone" if missing > 1 else "an answer cell is gone", missing and not strange),
         (
             f"{doubled} answer cells are there more than once" if doubled > 1 else "an answer cell is there twice",
             doubled,

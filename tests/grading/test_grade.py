@@ -1,7 +1,13 @@
 """One submission: its score is that of its honest part, whatever happened to its cells."""
 
+import json
+
 import pytest
 from conftest import ANSWERS, NAMES, as_bytes, code, notebook, text, toy_cells
+
+from mmteach.grading.assignment import Assignment
+from mmteach.grading.matching import match
+from mmteach.grading.notebook import cells_of
 
 
 def scores(result):
@@ -121,7 +127,6 @@ def test_one_unfinished_answer_does_not_take_a_finished_one_along(graded):
 
 
 def test_the_old_format_is_read(graded):
-    import json
 
     old = {"worksheets": [{"cells": format_3()}], "metadata": {}, "nbformat": 3, "nbformat_minor": 0}
     assert scores(graded(json.dumps(old).encode()))[:3] == [2, 2, 2]
@@ -144,6 +149,34 @@ def test_the_open_answer_is_kept_for_the_human(graded):
     cells = toy_cells(ANSWERS)
     cells[-1] = text("Written into a cell of its own.")
     assert "of its own" in graded(cells)["answers"]["why"]
+
+
+def test_an_open_question_nobody_answered_is_told_from_one_that_waits(graded):
+    for cells in (toy_cells(), toy_cells()[:-1], [*toy_cells()[:-1], text("")]):
+        assert graded(cells)["items"][-1]["message"] == "not answered yet"
+    below = [*toy_cells(), text("Because of the gate.")]  # the cell for it left as it was, and a new one below
+    result = graded(below)
+    assert result["answers"]["why"] == "Because of the gate."
+    assert result["items"][-1]["message"] == "still to be marked by a person" and result["items"][-1]["score"] is None
+
+
+def test_an_open_answer_without_metadata_is_kept_without_its_question(tmp_path):
+    question = (
+        "## Why?\n\nSay in 200 words why a gate helps.\n\nRead again: [Gates](../notebooks/03_fusion.ipynb#Gates)."
+    )
+    marked = text(question, "question", grade=False, locked=True, solution=False)
+    (tmp_path / "toy.ipynb").write_bytes(as_bytes([*toy_cells()[:-1], marked, toy_cells()[-1]]))
+    handed_out = question.replace("[Gates](../notebooks/03_fusion.ipynb#Gates)", "*Gates* (chapter 03)")
+    bare = [one | {"metadata": {}} for one in toy_cells()[:-1]]
+    cells = cells_of(as_bytes([*bare, text(handed_out), text("It lets through what the text asks for.")]))
+    answers = match(Assignment.read(tmp_path / "toy.ipynb"), cells).answers
+    assert answers["why"] == "It lets through what the text asks for."
+
+
+def test_a_notebook_of_another_assignment_is_remarked(graded):
+    result = graded([text("# Another"), code("x = 1"), code("def other():\n    raise NotImplementedError()")])
+    assert any("perhaps another one's" in remark for remark in result["remarks"])
+    assert "NotImplementedError:" not in result["items"][0]["message"]
 
 
 def test_the_missing_answer_says_which_error_took_it_away(graded):
@@ -171,7 +204,6 @@ def test_a_file_that_is_no_notebook_gets_a_row_and_a_sentence(graded, data, says
 
 
 def test_strange_cells_are_skipped_or_read(graded):
-    import json
 
     tree = notebook(toy_cells(ANSWERS))
     tree["cells"] += [5, None, {"cell_type": "code"}, {"cell_type": "code", "source": 3, "metadata": []},
