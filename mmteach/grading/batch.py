@@ -50,8 +50,8 @@ class Job:
 class Worker:
     """A server that is started when it is first needed."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, job: Job, stopped: threading.Event | None = None) -> None:
+        self.job, self.stopped = job, stopped or threading.Event()
         self.server: Server | None = None
 
     def one(self, data: bytes) -> dict[str, Any]:
@@ -63,6 +63,8 @@ class Worker:
             except ServerLost as error:
                 lost = str(error)
                 self.close()
+                if self.stopped.is_set():  # it was ended by Ctrl-C: another one would only be waited for
+                    break
         return unreadable(self.job.assignment, f"{LOST} ({lost})", status="died")
 
     def close(self) -> None:
@@ -87,8 +89,8 @@ def local(job: Job, todo: Iterable[tuple[str, bytes]], workers: int) -> Generato
     """
     waiting: queue.Queue[tuple[str, bytes] | None] = queue.Queue(maxsize=2 * workers)
     done: queue.Queue[tuple[str, dict] | BaseException | None] = queue.Queue()
-    crew = [Worker(job) for _ in range(workers)]
     stopped = threading.Event()
+    crew = [Worker(job, stopped) for _ in range(workers)]
 
     def work(worker: Worker) -> None:
         try:
