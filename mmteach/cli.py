@@ -229,7 +229,12 @@ def _grade_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     grade.add_argument(
         "--marks", type=Path, metavar="F", help="to_mark.csv with the points of open questions filled in"
     )
-    grade.add_argument("--due", default="", metavar="DATE", help="2026-11-30T23:59: days after it are a column")
+    grade.add_argument(
+        "--due",
+        default="",
+        metavar="DATE",
+        help="2026-11-30T23:59, or with +01:00 behind it (else UTC): days after it are a column; remembered",
+    )
     grade.add_argument(
         "--seed", type=int, metavar="N", help="of the inputs (default: drawn once, kept in the gradebook)"
     )

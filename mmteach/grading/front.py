@@ -129,7 +129,12 @@ def _grade(asked: Asked, assignment: Assignment, book: Gradebook) -> None:
     _batch(asked, job, book, chosen, graded)
     if asked.marks:
         book.mark(assignment.name, tables.read_marks(asked.marks, assignment, everybody))
-    write_out(asked.out / assignment.name if asked.assignment is None else asked.out, book, assignment, asked.due)
+    write_out(
+        asked.out / assignment.name if asked.assignment is None else asked.out,
+        book,
+        assignment,
+        book.due(assignment.name, asked.due),
+    )
 
 
 def _batch(asked: Asked, job: batch.Job, book: Gradebook, chosen: list[Submission], graded: dict) -> None:
@@ -235,7 +240,7 @@ def write_out(out: Path, book: Gradebook, assignment: Assignment, due: str = "")
     folder = out / "feedback"
     folder.mkdir(exist_ok=True)
     for row in rows:
-        _write(folder / f"{pages.file_name(row['student'])}.html", pages.feedback(row, assignment, due))
+        _write(folder / pages.page_name(row), pages.feedback(row, assignment, due))
     print(f"grades.csv, results.json, report.html and {len(rows)} feedback pages are in {out}")
 
 

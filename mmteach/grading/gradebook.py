@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS submission (
 CREATE TABLE IF NOT EXISTS mark (
     assignment TEXT NOT NULL, student TEXT NOT NULL, item TEXT NOT NULL, points REAL NOT NULL, comment TEXT NOT NULL,
     PRIMARY KEY (assignment, student, item));
+CREATE TABLE IF NOT EXISTS due (assignment TEXT PRIMARY KEY, date TEXT NOT NULL);
 """
 
 
@@ -82,6 +83,14 @@ class Gradebook:
             )
         return seed
 
+    def due(self, name: str, wanted: str) -> str:
+        """The date that an assignment is due, as it was said last."""
+        if wanted:
+            with self._transaction():
+                self.db.execute("INSERT OR REPLACE INTO due VALUES (?, ?)", (name, wanted))
+        row = self.db.execute("SELECT date FROM due WHERE assignment = ?", (name,)).fetchone()
+        return row[0] if row else ""
+
     def graded(self, assignment: str) -> dict[str, tuple[str, str]]:
         """By student, (digest of the bytes, digest of everything else) that the row was made from."""
         rows = self.db.execute("SELECT student, bytes, digest FROM submission WHERE assignment = ?", (assignment,))
@@ -133,7 +142,7 @@ class Gradebook:
             for item in result["items"]:
                 given = marks.get((one["student"], item["id"]))
                 if given:
-                    item |= {"score": given[0], "comment": given[1], "status": "ok", "message": ""}
+                    item |= {"score": given[0], "comment": given[1], "status": "ok", "message": "", "misconception": ""}
                 item["seconds"] = seconds["items"].get(item["id"], 0.0)
             result["score"] = sum(item["score"] or 0.0 for item in result["items"])
             found.append(one | {"late": bool(one["late"]), "result": result, "seconds": seconds["all"]})

@@ -5,6 +5,7 @@
 | `feedback`  | a student's page                                           |
 | `report`    | the class's page                                           |
 | `file_name` | a student's name as the name of a file                     |
+| `page_name` | the name of a student's page, as their LMS takes it back   |
 
 Everything a submission wrote goes through the template's escaping; the pages forbid scripts besides.
 """
@@ -21,12 +22,14 @@ from typing import Any
 from urllib.parse import quote
 
 from mmteach.grading import alike
-from mmteach.grading.assignment import Assignment
-from mmteach.grading.tables import Rows, late_days, number
+from mmteach.grading.assignment import Assignment, Item
+from mmteach.grading.tables import Rows, late_days, lms_id, number
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARKS = {"good": "✓", "bad": "✗", "part": "◐", "wait": "…"}
 FEWEST = 10  # submissions for a discrimination
+WORDS = {"full": "with full marks", "part": "with a part", "none": "with nothing right", "untried": "not tried"}
+HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
 
 @functools.cache
@@ -44,19 +47,52 @@ def _environment() -> Any:
 
 def file_name(student: str) -> str:
     """The student's name where a file can be called so; else what can, and a mark that keeps two apart."""
-    plain = re.sub(r"[^\w .@()~-]", "_", student, flags=re.ASCII).strip(" .")[:80]
-    if plain == student and plain.casefold() == plain:
+    plain = re.sub(r"[^\w .@()~-]", "_", student).strip(" .")[:40]
+    if plain == student and plain.casefold() == plain and plain.isascii():
         return plain
     return f"{plain or 'student'}-{hashlib.sha256(student.encode(errors='replace')).hexdigest()[:8]}"
 
 
-def _title(item: dict[str, Any]) -> str:
+def page_name(row: dict[str, Any]) -> str:
+    """NAME.html; where the file came from Moodle, with what tells Moodle whose it is when the folder is uploaded."""
+    participant = lms_id(row, "moodle") if row["result"].get("lms") == "moodle" else ""
+    if not participant:
+        return f"{file_name(row['student'])}.html"
+    name = re.sub(r"[^\w .@()~-]|_", " ", row["student"].rpartition("_")[0])[:40].strip(" .") or "student"
+    return f"{name}_{participant}_assignsubmission_file_feedback.html"
+
+
+def _title(assignment: Assignment, item: Item) -> str:
+    """A task's title; of another item the heading above it."""
     try:
         from mmteach.exercises import find
 
-        return find(item["task"]).title
+        return find(item.task).title
     except Exception:
-        return item["task"] or item["id"]
+        above = "\n".join(one.source for one in assignment.sources[: item.at] if one.role == "text")
+        headings = HEADING.findall(above)
+        return headings[-1].strip() if item.kind == "manual" and headings else item.task or item.id
+
+
+def _sections(item: Item) -> str:
+    """The sections of the chapter that a task is about; "" for a task from elsewhere."""
+    try:
+        from mmteach.exercises import find
+
+        return "; ".join(find(item.task).links)
+    except Exception:
+        return ""
+
+
+def _waits(item: dict[str, Any]) -> bool:
+    return item["score"] is None and item["misconception"] != "unanswered"
+
+
+def _untried(item: dict[str, Any]) -> bool:
+    """Whether there is no answer: the file or the cell is not there, or still as it was handed out."""
+    gone = item["misconception"] == "missing" and not item["parts"]
+    stub = item["message"].endswith("no cell defines it") or "stopped with NotImplementedError" in item["message"]
+    return item["misconception"] == "unanswered" or item["status"] == "unreadable" or (gone and stub)
 
 
 def _answer(assignment: Assignment, row: dict[str, Any], at: int) -> str:
@@ -67,8 +103,10 @@ def _answer(assignment: Assignment, row: dict[str, Any], at: int) -> str:
 
 
 def _look(item: dict[str, Any]) -> str:
-    if item["score"] is None:
+    if _waits(item):
         return "wait"
+    if item["score"] is None:
+        return "bad"
     if item["score"] >= item["points"]:
         return "good"
     return "part" if item["score"] > 0 else "bad"
@@ -81,13 +119,16 @@ def feedback(row: dict[str, Any], assignment: Assignment, due: str = "") -> str:
         look = _look(item)
         items.append(
             item | {
-                "title": _title(item), "look": look, "mark": MARKS[look], "comment": item.get("comment", ""),
+                "title": _title(assignment, asked), "look": look, "prose": asked.kind == "manual",
+                "sections": _sections(asked) if look in ("bad", "part") else "",
+                "mark": MARKS[look], "comment": item.get("comment", ""),
                 "scored": "–" if item["score"] is None else number(item["score"]), "guarded": asked.kind == "assert",
-                "says": "" if item["status"] == "to mark" else item["message"], "answer": _answer(assignment, row, asked.at),
+                "says": "" if _waits(item) else item["message"],
+                "answer": "" if _untried(item) else _answer(assignment, row, asked.at),
             }
         )  # fmt: skip
     result, days = row["result"], late_days(row["submitted"], due)
-    waiting = sum(item["score"] is None for item in result["items"])
+    waiting = sum(_waits(item) for item in result["items"])
     return _environment().get_template("feedback.html").render(
         assignment=assignment, row=row, result=result, items=items, late="" if days == "0" else days,
         share=round(100 * result["score"] / assignment.points) if assignment.points else 0,
@@ -99,18 +140,18 @@ def report(rows: Rows, assignment: Assignment, due: str = "") -> str:
     """The class's page."""
     shares = [row["result"]["score"] / assignment.points if assignment.points else 0.0 for row in rows]
     not_ok = sum(row["result"]["status"] != "ok" for row in rows)
-    waiting = sum(item["score"] is None for row in rows for item in row["result"]["items"])
+    waiting = sum(_waits(item) for row in rows for item in row["result"]["items"])
     tiles = [
         ("submissions", len(rows)),
         ("median of the points", f"{round(100 * statistics.median(shares))} %" if shares else "–"),
         ("with full marks", sum(share >= 1 for share in shares)),
         ("stopped, refused or unreadable", not_ok),
         ("answers for a human to mark", waiting),
-        ("median time", _seconds([row["seconds"] for row in rows])),
+        ("median time to grade", _seconds([row["seconds"] for row in rows])),
     ]
     students = [
         {
-            "file": quote(file_name(row["student"])) + ".html", "name": row["name"], "student": row["student"],
+            "file": quote(page_name(row)), "name": row["name"], "student": row["student"],
             "score": f"{number(row['result']['score'])} / {number(assignment.points)}", "status": row["result"]["status"],
             "submitted": row["submitted"][:16].replace("T", " "),
             "late": late_days(row["submitted"], due) or ("late" if row["late"] else ""),
@@ -118,12 +159,13 @@ def report(rows: Rows, assignment: Assignment, due: str = "") -> str:
         }
         for row in rows
     ]  # fmt: skip
+    by_student = {one["student"]: one for one in students}
     code = [source.key for source in assignment.sources if source.role == "answer"]
     answers = {row["student"]: [row["result"]["answers"].get(key, "") for key in code] for row in rows}
     return _environment().get_template("report.html").render(
         assignment=assignment, tiles=tiles, histogram=_histogram(shares), tasks=_tasks(rows, assignment),
-        misconceptions=_misconceptions(rows), students=students,
-        alike=alike.pairs(answers),
+        misconceptions=_misconceptions(rows, assignment), students=students, waiting=waiting,
+        alike=[(by_student[one], by_student[other], share) for one, other, share in alike.pairs(answers)],
     )  # fmt: skip
 
 
@@ -151,18 +193,24 @@ def _tasks(rows: Rows, assignment: Assignment) -> list[dict[str, Any]]:
     found = []
     for at, item in enumerate(assignment.items):
         given = [(row["result"]["items"][at], row["result"]["score"]) for row in rows]
-        scored = [(one["score"], all_ - one["score"]) for one, all_ in given if one["score"] is not None]
-        marked = len(scored) == len(given) or item.kind != "manual"
+        scored = [(one["score"] or 0.0, all_ - (one["score"] or 0.0)) for one, all_ in given if not _waits(one)]
+        marked = len(scored) == len(given)
         share = (
             statistics.fmean(score for score, _ in scored) / item.points if scored and item.points and marked else None
         )
-        untried = sum(one["misconception"] in ("unanswered", "missing") for one, _ in given)
+        untried = sum(_untried(one) for one, _ in given)
+        tried = [one["score"] for one, _ in given if one["score"] is not None and not _untried(one)]
+        full, none = sum(score >= item.points for score in tried), sum(score <= 0 for score in tried)
+        parts = [("full", full), ("part", len(tried) - full - none), ("none", none), ("untried", untried)]
         found.append(
             {
-                "title": _title({"task": item.task, "id": item.id}), "points": number(item.points),
+                "title": _title(assignment, item), "points": number(item.points),
+                "bar": [(kind, round(100 * n / len(given), 2)) for kind, n in parts if n and marked],
+                "says": ", ".join(f"{n} {WORDS[kind]}" for kind, n in parts if n),
+                "tried": f"{round(100 * statistics.fmean(tried) / item.points)} %"
+                if untried and tried and item.points and share is not None else "",
                 "guarded": item.kind == "assert",
                 "mean": "to mark" if share is None else f"{round(100 * share)} %",
-                "share": None if share is None else round(100 * share),
                 "full": sum(score >= item.points for score, _ in scored) if scored else "–", "untried": untried,
                 "discrimination": _correlation(scored), "time": _seconds([one["seconds"] for one, _ in given])
                 if item.kind != "manual" else "–",
@@ -181,16 +229,22 @@ def _correlation(pairs: list[tuple[float, float]]) -> str:
         return "–"
 
 
-def _misconceptions(rows: Rows, most: int = 12) -> list[dict[str, Any]]:
-    counts: Counter[tuple[str, str]] = Counter()
-    says: dict[tuple[str, str], tuple[str, str]] = {}
+def _misconceptions(rows: Rows, assignment: Assignment, most: int = 20) -> list[dict[str, Any]]:
+    """What went wrong: of whom, of how many who tried, what they were told, and which sections it is about."""
+    who: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    tried: Counter[int] = Counter()
     for row in rows:
-        for item in row["result"]["items"]:
-            if item["misconception"] and item["misconception"] not in ("unanswered", "missing"):
-                key = (item["id"], item["misconception"])
-                counts[key] += 1
-                says.setdefault(key, (_title(item), item["message"]))
-    ranked = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:most]
+        for at, item in enumerate(row["result"]["items"]):
+            tried[at] += not _untried(item)
+            if item["misconception"] and not _untried(item):
+                one = {"name": row["name"], "file": quote(page_name(row)), "says": item["message"]}
+                who.setdefault((at, item["misconception"]), []).append(one)
+    ranked = sorted(who.items(), key=lambda one: (-len(one[1]), one[0]))[:most]
     return [
-        {"count": n, "title": says[key][0], "says": says[key][1]} for key, n in ranked if n > 1 or len(rows) < FEWEST
-    ]
+        {
+            "count": len(them), "tried": tried[at], "title": _title(assignment, assignment.items[at]),
+            "says": them[0]["says"], "several": len({one["says"] for one in them}) > 1,
+            "sections": _sections(assignment.items[at]), "who": them,
+        }
+        for (at, _), them in ranked
+    ]  # fmt: skip

@@ -7,6 +7,7 @@
 | `moodle`      | moodle.csv: Moodle's offline grading worksheet                             |
 | `gradescope`  | a student's results.json                                                   |
 | `sheet`       | to_mark.csv: open questions with their answers; comes back by --marks      |
+| `lms_id`      | the number that an LMS put behind a student's name                      |
 | `read_marks`  | that sheet, filled in                                                      |
 """
 
@@ -35,7 +36,7 @@ def _csv(lines: list[list[Any]]) -> str:
 
 def _safe(value: Any) -> Any:
     """A text that a spreadsheet would take for a formula is kept a text."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+    if isinstance(value, str) and value != "-" and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + value
     return number(value) if isinstance(value, float) else value
 
@@ -63,7 +64,9 @@ def grades(rows: Rows, assignment: Assignment, due: str = "") -> str:
     items = [item.id for item in assignment.items]
     lines: list[list[Any]] = [[*NBGRADER, "late_days", "status", "message", *items]]
     for row in rows:
-        first, _, last = row["name"].rpartition(" ")
+        last, comma, first = row["name"].partition(", ")
+        if not comma:
+            first, _, last = row["name"].rpartition(" ")
         result = row["result"]
         scores = {item["id"]: item["score"] for item in result["items"]}
         lines.append(
@@ -75,35 +78,52 @@ def grades(rows: Rows, assignment: Assignment, due: str = "") -> str:
 
 
 def canvas(rows: Rows, assignment: Assignment) -> str:
-    """canvas.csv: the ID is the number in the file's name, where Canvas made the download."""
+    """canvas.csv: the ID is the number in the file's name, where Canvas made the download; else the name is the login."""
     lines: list[list[Any]] = [
         ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", assignment.name],
         ["    Points Possible", "", "", "", "", assignment.points],
     ]
     lines += [
-        [row["name"], _id(row), "", "" if _id(row) else row["student"], "", row["result"]["score"]] for row in rows
+        [row["name"], number_, "", "" if number_ else row["student"], "", row["result"]["score"]]
+        for row in rows
+        for number_ in [lms_id(row, "canvas")]
     ]
     return _csv(lines)
 
 
 def moodle(rows: Rows, assignment: Assignment) -> str:
-    """moodle.csv: the offline grading worksheet."""
+    """moodle.csv: the offline grading worksheet; the participant is the number in the file's name, where Moodle made it."""
     lines: list[list[Any]] = [
         ["Identifier", "Full name", "Email address", "Status", "Grade", "Maximum Grade", "Grade can be changed",
          "Last modified (grade)", "Feedback comments"]
     ]  # fmt: skip
     for row in rows:
-        who = f"Participant {_id(row)}" if _id(row) else row["student"]
-        says = "; ".join(f"{item['id']}: {item['message']}" for item in row["result"]["items"] if item["message"])
+        participant = lms_id(row, "moodle")
+        who = f"Participant {participant}" if participant else row["student"]
         lines.append(
-            [who, row["name"], "", "Submitted for grading", row["result"]["score"], assignment.points, "Yes", "-", says]
-        )
+            [who, row["name"], "", "Submitted for grading", row["result"]["score"], assignment.points, "Yes", "-",
+             _comment(row["result"])]
+        )  # fmt: skip
     return _csv(lines)
 
 
-def _id(row: dict[str, Any]) -> str:
+def _comment(result: dict[str, Any]) -> str:
+    """What a student is told in a line: a file that gave nothing says so once, and tasks without an answer share a part."""
+    if result["status"] == "unreadable":
+        return result["message"]
+    empty = [item["id"] for item in result["items"] if item["misconception"] == "unanswered"]
+    says = [
+        f"{item['id']}: {item['message']}" for item in result["items"] if item["message"] and item["id"] not in empty
+    ]
+    says += [f"{item['id']}: {item['comment']}" for item in result["items"] if item.get("comment")]
+    return "; ".join(says + [f"not answered: {', '.join(empty)}"] * bool(empty))
+
+
+def lms_id(row: dict[str, Any], lms: str) -> str:
+    """The number that an LMS put behind the student's name; "" where another one did, or nobody: a number of one's own
+    would be some other student's."""
     found = re.search(r"_(\d+)$", row["student"])
-    return found[1] if found else ""
+    return found[1] if found and row.get("result", {}).get("lms", lms) == lms else ""
 
 
 def gradescope(row: dict[str, Any]) -> dict[str, Any]:
@@ -136,9 +156,11 @@ def sheet(rows: Rows, assignment: Assignment) -> str:
             one = given.get(item.id, {})
             score = one.get("score")
             answer = row["result"]["answers"].get(item.id, "")
+            if score is None and one["misconception"] == "unanswered":
+                score = 0.0  # nothing to mark; it counts when the sheet comes back
             lines.append([row["student"], row["name"], item.id, "" if score is None else score, one.get("comment", ""),
                           item.points, answer[:5000]])  # fmt: skip
-    return _csv(lines)
+    return "\ufeff" + _csv(lines)  # spreadsheets take a text for UTF-8 only with this mark
 
 
 def read_marks(path: Path, assignment: Assignment, students: set[str]) -> list[tuple[str, str, float, str]]:
@@ -147,8 +169,12 @@ def read_marks(path: Path, assignment: Assignment, students: set[str]) -> list[t
     found = []
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as a sheet of marks: {error}") from error
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read as a sheet of marks: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path} is not in UTF-8: save the sheet as “CSV UTF-8”, so that names stay as they are"
+        ) from error
     first = text.splitlines()[0] if text.strip() else ""
     reader = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
     if not {"student", "item", "points"} <= set(reader.fieldnames or []):

@@ -9,16 +9,19 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import ANSWERS, TOYS, as_bytes, toy_cells
 
-from mmteach.grading import alike, front, pages, submissions, tables
+from mmteach.grading import alike, batch, front, pages, submissions, tables
 from mmteach.grading.assignment import Assignment, AssignmentError
+from mmteach.grading.client import ServerLost
 from mmteach.grading.gradebook import Gradebook, GradebookError
 from mmteach.grading.notebook import Unreadable
 
@@ -116,7 +119,7 @@ def test_what_a_submission_wrote_is_escaped(out):
 
 
 def test_open_questions_come_back_by_their_sheet(out, asked, tmp_path):
-    sheet = list(csv.DictReader(io.StringIO((out / "to_mark.csv").read_text())))
+    sheet = list(csv.DictReader(io.StringIO((out / "to_mark.csv").read_text(encoding="utf-8-sig"))))
     assert [row["points"] for row in sheet if row["student"] == "anna"] == [""] and sheet[0]["out_of"] == "3"
     marks = tmp_path / "marks.csv"
     marks.write_text("student,item,points,comment\nanna,why,2.5,Well put\n=cmd,why,1,\nben,why,,\n")
@@ -145,6 +148,7 @@ GRADE = """
 import sys
 sys.path[:0] = [{toys!r}, {tests!r}]
 from pathlib import Path
+from types import SimpleNamespace
 from mmteach.grading import front
 from mmteach.grading.client import Settings
 settings = Settings(registry="toy", paths=({toys!r},), level="none", warm=("numpy",))
@@ -295,7 +299,7 @@ def test_moodles_and_canvas_zips_tell_two_students_with_one_name_apart(tmp_path)
         {"liana_11_900_toy.ipynb": data, "liana_LATE_12_901_toy.ipynb": data, "liana_12_902_toy-1.ipynb": data},
     )
     found = submissions.collect(canvas, "toy")
-    assert students(found) == ["liana_11", "liana_12"] and tables._id({"student": "liana_12"}) == "12"
+    assert students(found) == ["liana_11", "liana_12"] and tables.lms_id({"student": "liana_12"}, "canvas") == "12"
 
 
 MOODLE = {
@@ -392,6 +396,81 @@ def test_names_become_files_that_are_told_apart():
     assert all("/" not in name and not name.startswith(".") and len(name) < 100 for name in files)
 
 
+def row_of(student, name, lms, **more):
+    result = {"lms": lms, "status": "ok", "message": "", "score": 4.0, "remarks": [], "items": [], "answers": {}} | more
+    return {
+        "student": student,
+        "name": name,
+        "file": "",
+        "submitted": "",
+        "late": False,
+        "seconds": 1.0,
+        "result": result,
+    }
+
+
+def test_a_students_own_number_is_nobodys_number_in_an_lms(source):
+    rows = [
+        row_of("ana_11", "ana_11", ""),
+        row_of("Li, Bo_12", "Li, Bo", "moodle"),
+        row_of("caru_13", "caru", "canvas"),
+    ]
+    assignment = Assignment.read(source)
+    moodle = list(csv.DictReader(io.StringIO(tables.moodle(rows, assignment))))
+    assert [row["Identifier"] for row in moodle] == ["ana_11", "Participant 12", "caru_13"]
+    assert {row["Last modified (grade)"] for row in moodle} == {"-"}
+    canvas = list(csv.DictReader(io.StringIO(tables.canvas(rows, assignment))))[1:]
+    assert [(row["ID"], row["SIS Login ID"]) for row in canvas] == [("", "ana_11"), ("", "Li, Bo_12"), ("13", "")]
+    grades = list(csv.DictReader(io.StringIO(tables.grades(rows, assignment))))
+    assert [(row["first_name"], row["last_name"]) for row in grades][1] == ("Bo", "Li")
+
+
+def test_a_page_for_moodle_is_called_so_that_moodle_takes_it_back():
+    names = ["Jürgen Müller_1001", "O_Neill, Zoë_12", "王小明_13"]
+    pages_ = [pages.page_name(row_of(name, name, "moodle")) for name in names]
+    for page, number in zip(pages_, ("1001", "12", "13")):
+        _, participant, plugin, kind, file = page.split("_", 4)  # as Moodle's import does
+        assert (participant, plugin, kind, file) == (number, "assignsubmission", "file", "feedback.html")
+    assert pages_[0].startswith("Jürgen Müller_") and pages_[2].startswith("王小明_")
+    assert pages.page_name(row_of("ana_11", "ana_11", "")) == "ana_11.html"
+
+
+def test_moodles_comment_says_a_thing_once(out):
+    rows = {
+        row["Full name"]: row["Feedback comments"]
+        for row in csv.DictReader(io.StringIO((out / "moodle.csv").read_text()))
+    }
+    assert rows["carla"] == "not answered: toy.mean, toy.softmax, toy.third, why"
+    assert rows["emil"].count("not a notebook") == 1
+    assert "still to be marked" in rows["anna"]
+
+
+def test_the_sheet_opens_in_a_spreadsheet_and_comes_back_from_one(out, source, tmp_path):
+    assert (out / "to_mark.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    sheet = {
+        row["student"]: row["points"]
+        for row in csv.DictReader(io.StringIO((out / "to_mark.csv").read_text("utf-8-sig")))
+    }
+    assert sheet["anna"] == "" and sheet["carla"] == "0"  # nothing was written, nothing is to be marked
+    (tmp_path / "excel.csv").write_bytes("student;item;points\nJürgen;why;2,5\n".encode("cp1252"))
+    with pytest.raises(ValueError, match="CSV UTF-8"):
+        tables.read_marks(tmp_path / "excel.csv", Assignment.read(source), {"Jürgen"})
+
+
+def test_the_day_it_was_due_is_remembered(out, asked, tmp_path):
+    shutil.copytree(out, tmp_path / "out")
+    front.run(asked(tmp_path / "out", due="2023-11-13"))
+    front.run(asked(tmp_path / "out"))
+    assert table(tmp_path / "out" / "grades.csv")["anna"]["late_days"] == "2"
+
+
+def test_the_report_says_who_was_told_what_and_who_did_not_try(out):
+    report = (out / "report.html").read_text()
+    assert "a mean divides" not in report and "softmax" in report
+    assert "of who tried" in report and 'aria-label="3 with full marks, 1 with nothing right, 2 not tried' in report
+    assert '<a href="feedback/ben.html">ben</a>' in report and "still to be marked" in report
+
+
 def test_two_that_copied_are_found_and_the_obvious_way_is_not():
     own = "def f(x):\n    total = 0\n    for i in range({n}):\n        total = total {op} x[{i}] * {n} - x.pow({i}).sum(1)"
     tail = "\n" + "\n".join(f"y{k} = [{k}, {{n}}, {{i}}] + list(range({k} + {{n}}))" for k in range(4))
@@ -427,3 +506,24 @@ def test_an_ordinary_user_grades_a_class_too(out, handed_in, source):
         assert {name: row["score"] for name, row in found.items()} == {
             name: row["score"] for name, row in table(out / "grades.csv").items()
         }
+
+
+def test_who_interrupts_does_not_wait_for_another_server(monkeypatch):
+    stopped, started = threading.Event(), []
+
+    class Lost:
+        def __init__(self, settings):
+            started.append(settings)
+            stopped.set()  # Ctrl-C comes while it runs, and ends it
+
+        def close(self):
+            pass
+
+    def grade(*given):
+        raise ServerLost("its input was closed")
+
+    monkeypatch.setattr(batch, "Server", Lost)
+    monkeypatch.setattr(batch, "grade", grade)
+    monkeypatch.setattr(batch, "unreadable", lambda *given, **more: {})
+    batch.Worker(SimpleNamespace(settings=None, assignment=None, rules=None), stopped).one(b"")
+    assert len(started) == 1
