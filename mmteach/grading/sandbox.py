@@ -22,7 +22,8 @@ student's code, inside all layers. Child and coordinator talk through a pipe, in
 | network, ipc  | no interfaces, not even loopback; no shared memory or queues of others                                   |
 | mounts        | the scratch folder and /dev/shm are file systems in memory, of bounded size, and vanish                  |
 | landlock      | reads the Python installation, torch, this library without its references; writes into scratch only       |
-| seccomp       | no sockets, tracing, mounting, namespaces, kernel modules, io_uring and the like                         |
+| seccomp       | no sockets, tracing, mounting, namespaces, kernel modules, io_uring and the like; rights, owners and      |
+|               | times of files stay as they are; no shared memory or queues that outlive a child                        |
 | limits        | memory, size of files, number of files and processes; a clock outside kills what overruns               |
 | user          | neither root nor anything root can do, and no way back (no new privileges)                              |
 
@@ -43,7 +44,7 @@ import ctypes
 import json
 import os
 import resource
-import shutil
+import secrets
 import signal
 import subprocess
 import sys
@@ -277,7 +278,9 @@ class Sandbox:
         if self.rules:
             self.rules.enforce()
         if "seccomp" in self.layers.hold:
-            seccomp.enforce()
+            # Without a process namespace the others of the same user are there; from its sixth version on Landlock keeps
+            # signals from them.
+            seccomp.enforce(signals="pid" in self.layers.hold or bool(self.rules and self.rules.version >= 6))
 
     def kill(self, pid: int, gone: bool = False) -> None:
         """Kill the child and everything it started, and empty the work folder. gone: it has ended and was waited for."""
@@ -323,21 +326,29 @@ def _limit(limits: Limits) -> None:
 
 
 def _wipe(folder: Path) -> None:
-    """Delete what a child left in the folder, whatever rights it put on it, without following a link."""
-    with contextlib.suppress(OSError):
-        if folder.stat().st_mode & 0o700 != 0o700:
-            folder.chmod(0o700)
-        for place, folders, _ in os.walk(folder):
-            for one in folders:
-                if not os.path.islink(path := os.path.join(place, one)):
-                    with contextlib.suppress(OSError):
-                        os.chmod(path, 0o700)
-        for entry in os.scandir(folder):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, ignore_errors=True)
-            else:
+    """Delete what a child left in the folder, whatever rights it put on it and however deep, without following a link.
+
+    A folder in a folder is moved to the top before it is emptied: a thousand of them in one another would be too long a path,
+    too many open files, or too deep a recursion for anything that goes down.
+    """
+    todo = [str(folder)]
+    while todo:
+        place = todo.pop()
+        with contextlib.suppress(OSError):
+            if os.stat(place).st_mode & 0o700 != 0o700:
+                os.chmod(place, 0o700)
+        with contextlib.suppress(OSError):
+            for entry in list(os.scandir(place)):
                 with contextlib.suppress(OSError):
-                    os.unlink(entry.path)
+                    if not entry.is_dir(follow_symlinks=False):
+                        os.unlink(entry.path)
+                        continue
+                    os.chmod(entry.path, 0o700)  # a folder that changes its place is written into
+                    top = f"{folder}/{secrets.token_hex(16)}"
+                    os.rename(entry.path, top)
+                    todo.append(top)
+            if place != str(folder):
+                os.rmdir(place)
 
 
 def _expose(paths: list[Path], uid: int) -> None:

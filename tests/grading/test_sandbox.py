@@ -60,6 +60,13 @@ def needs(layers, *names):
         ("landlock", "import os; os.symlink('/etc/hostname', 'link'); open('link')"),
         ("seccomp", "import socket; socket.socket()"),
         ("seccomp", "import socket; socket.socket(socket.AF_UNIX)"),
+        ("seccomp", "assert __import__('ctypes').CDLL(None).shmget(4242, 4096, 0o1666) >= 0"),
+        ("seccomp", "assert __import__('ctypes').CDLL(None).semget(4242, 1, 0o1666) >= 0"),
+        ("seccomp", "assert __import__('ctypes').CDLL(None).msgget(4242, 0o1666) >= 0"),
+        ("seccomp", "assert __import__('ctypes').CDLL(None).inotify_init() >= 0"),
+        ("seccomp", "import mmteach, os; os.truncate(mmteach.__file__, 0)"),
+        ("seccomp", "import mmteach, os; os.open(mmteach.__file__, os.O_RDONLY | os.O_TRUNC)"),
+        ("seccomp", "import resource; resource.prlimit(2, resource.RLIMIT_CPU)"),
         ("seccomp", "import os; assert __import__('ctypes').CDLL(None).unshare(0x20000) == 0"),
         ("seccomp", "assert __import__('ctypes').CDLL(None).ptrace(16, 1, 0, 0) == 0"),
         ("user", "import os; os.setuid(0)"),
@@ -84,6 +91,40 @@ def test_shared_memory_of_one_child_is_not_the_nexts(run, layers):
     needs(layers, "mounts")
     assert run("open('/dev/shm/note', 'w').write('x'); import os; print(os.listdir('/dev/shm'))") == "['note']"
     assert run("import os; print(os.listdir('/dev/shm'))") == "[]"
+
+
+def test_folders_a_thousand_deep_are_gone_for_the_next(run):
+    deep = "import os\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')\nopen('note', 'w').write('x')"
+    assert run(deep) == ""
+    assert run("import os; print(os.listdir('.'))") == "[]"
+
+
+@pytest.mark.skipif(not supported(), reason="the filter is not known here")
+def test_rights_and_times_of_the_teachers_files_stay_as_they_are(tmp_path):
+    path = tmp_path / "private"
+    path.write_text("x")
+    path.chmod(0o600)
+    before = path.stat()
+    attack = (
+        "import os, shutil, sys; from mmteach.grading import seccomp; seccomp.enforce(); path = sys.argv[1];"
+        "os.chmod(path, 0o644); os.utime(path, (5, 5)); os.chown(path, os.getuid(), os.getgid());"
+        "shutil.copy2(path, path + '-copy'); open(path + '-copy', 'a').close()"
+    )
+    subprocess.run([sys.executable, "-c", attack, str(path)], check=True)
+    after = path.stat()
+    assert (before.st_mode, before.st_mtime, before.st_ctime) == (after.st_mode, after.st_mtime, after.st_ctime)
+
+
+@pytest.mark.skipif(not supported(), reason="the filter is not known here")
+def test_without_a_process_namespace_it_signals_itself_only():
+    attack = (
+        "import os; from mmteach.grading import seccomp; seccomp.enforce(signals=False); os.kill(os.getpid(), 0)\n"
+        "for other in (os.getppid(), -1):\n"
+        "    try: os.kill(other, 0)\n"
+        "    except PermissionError: print('refused')"
+    )
+    done = subprocess.run([sys.executable, "-c", attack], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["refused", "refused"]
 
 
 def test_a_daemon_ends_with_its_child(run, layers):
