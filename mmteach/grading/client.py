@@ -125,7 +125,10 @@ class Server:
             return how, {}, b""
         reader = frames.Reader()
         reader.feed(message)
-        found = reader.take()
+        try:
+            found = reader.take()
+        except frames.FrameError:
+            found = None
         if found is None or found[0].get("key") != key:
             self.end()
             return how | {"status": "garbled"}, {}, b""

@@ -3,7 +3,7 @@
 | name     | what it does                                                        |
 |----------|---------------------------------------------------------------------|
 | `pack`   | head and body as bytes                                              |
-| `Reader` | collects bytes as they come; `take` gives a message once it is whole |
+| `Reader` | collects bytes as they come; `take` gives a message once it is whole, `whole` its bytes |
 | `read`   | waits for one message on a file                                      |
 """
 
@@ -37,25 +37,33 @@ class Reader:
     def feed(self, data: bytes) -> None:
         self.held += data
 
-    def take(self) -> tuple[dict[str, Any], bytes] | None:
-        """The next message, or None while it is not all there; raises FrameError for what is none."""
+    def whole(self) -> bytes:
+        """The bytes of the next message, unread; b"" while it is not all there. Raises FrameError where it is too long."""
         if len(self.held) < SIZES.size:
-            return None
+            return b""
         head, body = SIZES.unpack_from(self.held)
         if head > LONGEST_HEAD or body > self.longest:
             raise FrameError(f"a message of {head} + {body} bytes is too long")
         end = SIZES.size + head + body
         if len(self.held) < end:
+            return b""
+        data = bytes(self.held[:end])
+        del self.held[:end]
+        return data
+
+    def take(self) -> tuple[dict[str, Any], bytes] | None:
+        """The next message, or None while it is not all there; raises FrameError for what is none."""
+        data = self.whole()
+        if not data:
             return None
+        at = SIZES.size + SIZES.unpack_from(data)[0]
         try:
-            found = json.loads(bytes(self.held[SIZES.size : SIZES.size + head]))
+            found = json.loads(data[SIZES.size : at])
         except (ValueError, RecursionError) as error:
             raise FrameError(f"a head that is no JSON: {error}") from None
         if not isinstance(found, dict):
             raise FrameError("a head that is no object")
-        data = bytes(self.held[SIZES.size + head : end])
-        del self.held[:end]
-        return found, data
+        return found, data[at:]
 
 
 def read(file: BinaryIO, longest: int = 1 << 30) -> tuple[dict[str, Any], bytes] | None:

@@ -5,8 +5,10 @@
 | `main`   | set up the sandbox, import, say hello, answer requests until stdin ends            |
 | `Child`  | one forked child: `ask` it within a time, with its output capped; `end` it          |
 
-It is single-threaded from its first line on: a process that ran OpenMP with two threads and then forks leaves children that
-hang. It never reads what a child sends, only passes it on.
+It is two processes. The one that stands between coordinator and child only passes messages on, and never reads what a child
+sends. The one that forks is told when, and no more: a child inherits its parent's memory, freed pages too, and whatever of a
+submission had been there the next student could read. It is single-threaded from its first line on: a process that ran OpenMP
+with two threads and then forks leaves children that hang.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ import os
 import select
 import shutil
 import signal
+import socket
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,47 +36,43 @@ from mmteach.grading.sandbox import Limits, Sandbox
 KEPT = 20_000  # bytes of output a request; the rest is read and dropped
 
 
-class Child:
-    """A forked child and the three pipes to it."""
+class Gone(Exception):
+    """The coordinator, or the process that forks, has ended."""
 
-    def __init__(self, box: Sandbox, limits: Limits, seed: int, shell: Any, find: Any, stdin: int) -> None:
-        self.box, self.stdin = box, stdin
+
+def _say(line: socket.socket, told: dict[str, Any], files: Sequence[int] = ()) -> None:
+    """A message to the other of the two processes, and open files with it."""
+    try:
+        socket.send_fds(line, [json.dumps(told).encode() + b"\n"], files)
+    except OSError:
+        raise Gone from None
+
+
+def _hear(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """The other's next message and the files that came with it; raises Gone at its end."""
+    text, files = b"", list[int]()
+    while not text.endswith(b"\n"):
+        data, more, _, _ = socket.recv_fds(line, 65536, 3)
+        if not data:
+            raise Gone
+        text, files = text + data, files + more
+    return json.loads(text), files
+
+
+class Child:
+    """A forked child, by the three pipes to it and the line to the process that forks."""
+
+    def __init__(self, line: socket.socket, limits: dict[str, int], seed: int, stdin: int) -> None:
+        self.line, self.stdin = line, stdin
         requests, self.requests = os.pipe()
         self.answers, answers = os.pipe()
         self.output, output = os.pipe()
-        self.pid = box.fork()
-        if self.pid == 0:
-            try:
-                for unused in (self.requests, self.answers, self.output):
-                    os.close(unused)
-                self._become(requests, answers, output, limits, seed, shell, find)
-            finally:
-                os._exit(0)
+        _say(line, {"op": "new", "limits": limits, "seed": seed}, [requests, answers, output])
         for unused in (requests, answers, output):
             os.close(unused)
         for mine in (self.requests, self.answers, self.output):
             os.set_blocking(mine, False)
-
-    def _become(
-        self, requests: int, answers: int, output: int, limits: Limits, seed: int, shell: Any, find: Any
-    ) -> None:
-        from mmteach.grading import child
-
-        empty, rules = os.open(os.devnull, os.O_RDONLY), self.box.rules
-        # Only these five stay open, and the list of rules until it is in force: the channel to the coordinator does not.
-        kept = [empty, output, output, requests, answers, *([rules.file] if rules else [])]
-        for number, file in enumerate([fcntl.fcntl(one, fcntl.F_DUPFD, 100) for one in kept]):
-            os.dup2(file, number)
-        os.closerange(len(kept), 1024)
-        if rules:
-            rules.file = 5
-        for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "IPYTHONDIR", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR"):
-            os.environ[name] = str(self.box.work)
-        self.box.lock_in(limits)
-        if rules:
-            os.close(rules.file)
-        child.reseed(seed)
-        child.serve(os.fdopen(3, "rb"), 4, shell, find)
+        _hear(line)
 
     def ask(self, message: bytes, seconds: float) -> tuple[dict[str, Any], bytes]:
         """Pass a message on and wait for the answer.
@@ -95,8 +95,7 @@ class Child:
                 poll.register(self.requests, select.POLLOUT)
             ready = dict(poll.poll(min(patience, 1.0) * 1000))
             if ready.get(self.stdin, 0) & (select.POLLHUP | select.POLLERR):
-                self.end()
-                os._exit(0)
+                raise Gone
             if self.output in ready:
                 text = _read(self.output)
                 output += text[: max(0, KEPT - len(output))]
@@ -115,12 +114,11 @@ class Child:
                     break
                 reader.feed(data)
                 try:
-                    found = reader.take()
+                    whole = reader.whole()
                 except frames.FrameError:
                     status = "garbled"
                     break
-                if found:
-                    whole = frames.pack(*found)
+                if whole:
                     break
         with contextlib.suppress(BlockingIOError):
             output += _read(self.output)[: max(0, KEPT - len(output))]
@@ -132,22 +130,11 @@ class Child:
 
     def end(self, patient: bool = False) -> int | None:
         """Kill it and all it started; its exit code (minus a signal's number) where it had ended by itself."""
-        code = None
-        for _ in range(20 if patient else 1):
-            try:
-                pid, how = os.waitpid(self.pid, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if pid:
-                code = os.waitstatus_to_exitcode(how)
-                break
-            if patient:
-                time.sleep(0.01)
-        self.box.kill(self.pid, gone=code is not None)
+        _say(self.line, {"op": "end", "patient": patient})
+        told, _ = _hear(self.line)
         for mine in (self.requests, self.answers, self.output):
-            with contextlib.suppress(OSError):
-                os.close(mine)
-        return code
+            os.close(mine)
+        return told["exit"]
 
 
 def _read(file: int) -> bytes:
@@ -162,27 +149,31 @@ def main(settings: dict[str, Any]) -> None:
     scratch = Path(settings["scratch"])
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.SIG_IGN)
-    outer = os.fork()
-    if outer:  # clears up behind a server that is killed, outside its namespaces
-        os.close(0)
-        os.close(1)
+    ours, theirs = socket.socketpair()
+    forks = os.fork()
+    if forks:  # outside the namespaces: passes messages on, and clears up behind the other
+        theirs.close()
+        with contextlib.suppress(Gone, OSError), os.fdopen(1, "wb", buffering=0) as answers:
+            _relay(ours, answers)
+        ours.close()
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(outer, 0)
+            os.waitpid(forks, 0)
         shutil.rmtree(scratch, ignore_errors=True)
         os._exit(0)
-    channel = os.dup(1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    ours.close()
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os.dup2(0, 1)
     box = Sandbox(
         scratch,
         readable=tuple(map(Path, settings["readable"])),
         hidden=tuple(map(Path, settings["hidden"])),
         without=tuple(settings["without"]),
     )
-    with os.fdopen(channel, "wb", buffering=0) as answers:
-        answers.write(frames.pack({"layers": asdict(box.layers)}))
+    with contextlib.suppress(Gone):
+        _say(theirs, {"layers": asdict(box.layers)})
         shell, find = _warm(settings)
-        answers.write(frames.pack({"ready": True}))
-        _serve(box, answers, shell, find)
+        _say(theirs, {"ready": True})
+        _forks(box, theirs, shell, find)
 
 
 def _warm(settings: dict[str, Any]) -> tuple[Any, Any]:
@@ -213,7 +204,70 @@ def _warm(settings: dict[str, Any]) -> tuple[Any, Any]:
     return shell, find
 
 
-def _serve(box: Sandbox, answers: Any, shell: Any, find: Any) -> None:
+def _forks(box: Sandbox, line: socket.socket, shell: Any, find: Any) -> None:
+    """Fork and kill a child when told to. Nothing that a submission holds comes here."""
+    pid: int | None = None
+    try:
+        while True:
+            told, files = _hear(line)
+            if told["op"] == "new":
+                pid = box.fork()
+                if pid == 0:
+                    try:
+                        _become(box, files, Limits(**told["limits"]), told["seed"], shell, find)
+                    finally:
+                        os._exit(0)
+                for one in files:
+                    os.close(one)
+                _say(line, {})
+            elif pid is not None:
+                _say(line, {"exit": _end(box, pid, told["patient"])})
+                pid = None
+    finally:
+        if pid:
+            _end(box, pid, False)
+
+
+def _become(box: Sandbox, files: list[int], limits: Limits, seed: int, shell: Any, find: Any) -> None:
+    """In the child: shut it in, and serve."""
+    from mmteach.grading import child
+
+    (requests, answers, output), rules = files, box.rules
+    empty = os.open(os.devnull, os.O_RDONLY)
+    # Only these five stay open, and the list of rules until it is in force: the line to the process that forks does not.
+    kept = [empty, output, output, requests, answers, *([rules.file] if rules else [])]
+    for number, file in enumerate([fcntl.fcntl(one, fcntl.F_DUPFD, 100) for one in kept]):
+        os.dup2(file, number)
+    os.closerange(len(kept), 1024)
+    if rules:
+        rules.file = 5
+    for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "IPYTHONDIR", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR"):
+        os.environ[name] = str(box.work)
+    box.lock_in(limits)
+    if rules:
+        os.close(rules.file)
+    child.reseed(seed)
+    child.serve(os.fdopen(3, "rb"), 4, shell, find)
+
+
+def _end(box: Sandbox, pid: int, patient: bool) -> int | None:
+    """Kill the child and all it started; its exit code where it had ended by itself, which it is given a moment for."""
+    code = None
+    for _ in range(20 if patient else 1):
+        found, how = os.waitpid(pid, os.WNOHANG)
+        if found:
+            code = os.waitstatus_to_exitcode(how)
+            break
+        if patient:
+            time.sleep(0.01)
+    box.kill(pid, gone=code is not None)
+    return code
+
+
+def _relay(line: socket.socket, answers: Any) -> None:
+    """Pass the coordinator's requests on to the child, one after the other; ends with stdin."""
+    for _ in ("layers", "ready"):
+        answers.write(frames.pack(_hear(line)[0]))
     child: Child | None = None
     requests = os.fdopen(0, "rb")
     while (message := frames.read(requests)) is not None:
@@ -224,7 +278,7 @@ def _serve(box: Sandbox, answers: Any, shell: Any, find: Any) -> None:
             child.end()
             child = None
         if head["op"] == "new":
-            child = Child(box, Limits(**head["limits"]), head["seed"], shell, find, 0)
+            child = Child(line, head["limits"], head["seed"], 0)
         elif head["op"] == "ask":
             if child is None:
                 reply = {"status": "died", "output": "", "exit": None, "seconds": 0.0}
@@ -233,8 +287,6 @@ def _serve(box: Sandbox, answers: Any, shell: Any, find: Any) -> None:
                 if reply["status"] != "ok":
                     child = None
         answers.write(frames.pack(reply, data))
-    if child:
-        child.end()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SEED, TOYS
+from conftest import ANSWERS, SEED, TOYS, toy_cells
 
 from mmteach.grading.client import Server, Settings, Unsafe
 from mmteach.grading.sandbox import REFERENCES, Layers, probe
@@ -20,6 +20,26 @@ if os.fork() == 0:
     if os.fork() == 0:
         time.sleep(60)
     os._exit(0)
+"""
+SEARCH = """
+import ctypes, os
+libc = ctypes.CDLL(None)
+libc.write.argtypes = ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t
+libc.malloc.restype = libc.sbrk.restype = ctypes.c_void_p
+r, w = os.pipe()
+seen, found = set(), 0
+for spot in [libc.sbrk(0) - 4096, *map(libc.malloc, (100, 5000, 60000)), *(id(object()) for _ in range(3)), id(b"x" * 600)]:
+    for step in (4096, -4096):
+        at, misses = spot & ~4095, 0
+        while misses < 4 and at not in seen and at > 0:
+            seen.add(at)
+            if libc.write(w, at, 4096) == 4096:  # fails where nothing is, and does not crash
+                found += any(rest.startswith(b"MATES-ANSWER") for rest in os.read(r, 4096).split(b"A-CLASS")[1:])
+                misses = 0
+            else:
+                misses += 1
+            at += step
+print(len(seen) > 1000, found)
 """
 root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 
@@ -97,6 +117,12 @@ def test_folders_a_thousand_deep_are_gone_for_the_next(run):
     deep = "import os\nfor _ in range(3000): os.mkdir('d'); os.chdir('d')\nopen('note', 'w').write('x')"
     assert run(deep) == ""
     assert run("import os; print(os.listdir('.'))") == "[]"
+
+
+def test_what_a_classmate_handed_in_is_not_in_the_memory_of_the_next(run, graded):
+    mark = "".join(["A-CLASS", "MATES-ANSWER"])  # in pieces, so that only the classmate has it in one
+    graded(toy_cells({task: answer + f"\n# {mark}" * 99 for task, answer in ANSWERS.items()}))
+    assert run(SEARCH, 60.0) == "True 0"
 
 
 @pytest.mark.skipif(not supported(), reason="the filter is not known here")
