@@ -30,6 +30,7 @@ DTYPES = {
         torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.complex64, torch.complex128,
     )
 }  # fmt: skip
+NODES = ("float", "tuple", "dict", "foreign", "tensor", "array")  # what an object of one key can be
 KINDS = "biufc"  # of numpy arrays: bool, whole numbers, floating point, complex
 DEPTH = 50  # a list in a list in a list …: deeper than that is no answer to anything
 LONGEST = 4096  # characters of a type's or a key's name
@@ -143,11 +144,13 @@ class _Reader:
         if len(node) != 1:
             raise WireError(f"an object with the keys {sorted(node)}")
         ((kind, content),) = node.items()
+        if kind not in NODES:
+            raise WireError(f"an object of the kind {kind[:40]!r}")
         try:
             return getattr(self, f"_{kind}")(content, depth + 1)
         except WireError:
             raise
-        except (AttributeError, TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, RuntimeError) as error:  # RuntimeError: PyTorch on an impossible shape
             raise WireError(f"{kind!r} cannot be read: {error}") from None
 
     def _float(self, content: str, depth: int) -> float:

@@ -11,6 +11,7 @@ status, message, misconception, parts, seconds}. A status is one of STATUSES.
 
 from __future__ import annotations
 
+import builtins
 import re
 import time
 from dataclasses import dataclass, field
@@ -24,11 +25,13 @@ from mmteach.grading.notebook import Unreadable, cells_of
 
 STATUSES = ("ok", "timeout", "memory", "died", "refused", "unreadable")
 TIME = 30.0  # seconds a task
-NOTEBOOK = 10  # so many times a task's time for all of a notebook's cells that belong to no task
+NOTEBOOK = 10  # so many times a task's time, and once more for each task, for all of a notebook's cells together
+CHILD = 20_170_612  # the seed of a child's own random numbers: from the gradebook's it could tell what it will be asked
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}\b")
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 SAID = {
     "timeout": "it was not done after {seconds:g} s: is there a loop that never ends, or one over every single number?",
+    "long": "the notebook's cells took {seconds:g} s together, and what came after that was not run",
     "memory": "it asks for more memory than there is: {mb} MB beyond what the libraries take",
     "died": "Python itself ended while this ran ({how})",
     "refused": "what came back is no answer that the checked cells could have given: something interfered with the check",
@@ -60,7 +63,7 @@ class _Run:
     stuck: dict[int, tuple[str, str]] = field(default_factory=dict)  # step → status, message
     given_up: set[int] = field(default_factory=set)  # steps that got stuck even with their definitions only
     errors: dict[int, dict[str, Any]] = field(default_factory=dict)  # step → what it raised
-    spent: dict[int, float] = field(default_factory=dict)
+    spent: float = 0.0  # seconds in the submission's own cells
 
 
 def grade(data: bytes, assignment: Assignment, rules: Rules, server: Server) -> dict[str, Any]:
@@ -75,6 +78,10 @@ def grade(data: bytes, assignment: Assignment, rules: Rules, server: Server) -> 
     while not _through(run):
         pass
     server.end()
+    long = SAID["long"].format(seconds=round(run.spent))
+    for asked in assignment.items:
+        if asked.kind != "manual" and asked.id not in run.found:
+            run.found[asked.id] = _item(asked, 0.0, "timeout", long)
     items = [run.found.get(item.id) or _manual(item, assignment, script) for item in assignment.items]
     for item in items:
         item.pop("again", None)
@@ -132,13 +139,15 @@ def clean(text: str) -> str:
 
 def _through(run: _Run) -> bool:
     """Run all steps in one fresh child; False where it was lost on the way and another try can get further."""
-    run.server.new(run.rules.seed % 2**31)
+    run.server.new(CHILD)
     steps = run.script.steps
     run.errors.clear()
     for number, step in enumerate(steps):
         if number in run.given_up:
             continue
         if step.item is None:
+            if run.spent > run.rules.seconds * (NOTEBOOK + len(run.assignment.items)):
+                return True
             if not _cell(run, number, step):
                 return False
         elif step.item.id not in run.found and not _ask(run, number, step, step.item):
@@ -151,15 +160,26 @@ def _cell(run: _Run, number: int, step: Step) -> bool:
     before = number in run.stuck
     request = {"op": "cell", "source": step.source, "names": list(step.names), "definitions": before}
     how, head, _ = run.server.ask(request, b"", min(limit, 5.0) if before else limit)
+    run.spent += 0.0 if step.trusted else how["seconds"]
     if how["status"] != "ok":
         if before:
             run.given_up.add(number)
         else:
             run.stuck[number] = _lost(run, how, limit)
         return False
-    if isinstance(head.get("error"), dict):
-        run.errors[number] = head["error"]
+    if error := _error(head):
+        run.errors[number] = error
     return True
+
+
+def _error(head: dict[str, Any]) -> dict[str, Any] | None:
+    """The error in a child's answer, as words: the code that is judged could have written anything there."""
+    error = head.get("error")
+    if not isinstance(error, dict):
+        return None
+    said = {name: error.get(name) for name in ("type", "says", "line")}
+    words = {name: word[:1000] if isinstance(word, str) else "" for name, word in said.items()}
+    return words | {"type": words["type"] or "an error"}
 
 
 def _lost(run: _Run, how: dict[str, Any], limit: float) -> tuple[str, str]:
@@ -198,8 +218,8 @@ def _ask(run: _Run, number: int, step: Step, item: Item) -> bool:
         status, message = blamed or (status, _why_missing(run, number, item))
         run.found[item.id] = _item(item, 0.0, status, message, misconception="missing", seconds=how["seconds"])
     elif verdict is None:
-        error = head.get("error")
-        message = f"{error.get('type')}: {error.get('says')}" if isinstance(error, dict) else SAID["refused"]
+        error = _error(head)
+        message = f"{error['type']}: {error['says']}" if error else SAID["refused"]
         run.found[item.id] = _item(item, 0.0, "refused", message, seconds=how["seconds"])
     else:
         share = item.points / asked.task.points if asked.task.points else 0.0
@@ -246,13 +266,15 @@ def _assert(run: _Run, number: int, step: Step, item: Item, blamed: tuple[str, s
         status, message = _lost(run, how, run.rules.seconds)
         run.found[item.id] = _item(item, 0.0, status, message, seconds=how["seconds"])
         return False
-    error, value, replaced = head.get("error"), head.get("value"), head.get("replaced")
+    error, value, replaced = _error(head), head.get("value"), head.get("replaced")
     if replaced:
-        names = ", ".join(str(one)[:100] for one in replaced)
+        names = ", ".join(one[:100] for one in replaced if isinstance(one, str)) if isinstance(replaced, list) else ""
         found = _item(item, 0.0, "refused", f"the functions that tests lean on were exchanged: {names}")
-    elif isinstance(error, dict):
-        # What a hidden test says is for its author: a student gets the kind of error, not the test's line.
-        status, message = blamed or ("ok", f"the test stopped with {error.get('type')}")
+    elif error:
+        # What a hidden test says is for its author: a student gets the kind of error, not the test's line. A class of the
+        # student's own could have that line for its name.
+        kind = error["type"] if isinstance(getattr(builtins, error["type"], None), type) else "an error of another kind"
+        status, message = blamed or ("ok", f"the test stopped with {kind}")
         found = _item(item, 0.0, "memory" if _memory(error) else status, message)
     else:
         part = float(value) if isinstance(value, (int, float)) and 0 <= value <= item.points else item.points

@@ -128,14 +128,14 @@ def _recognise(sources: tuple[Source, ...], cells: list[Cell]) -> dict[int, int]
         same = texts.get((cell.code, _bare(cell.source)))
         if number not in known and same and cell.source.strip():
             known[number] = same.pop(0) if len(same) > 1 else same[0]
+    found = set(known.values())
     for number, cell in enumerate(cells):
         if number not in known and cell.code:
             names = set(defined(cell.source))
-            at = next(
-                (i for i, one in enumerate(sources) if names & set(one.names) and i not in set(known.values())), None
-            )
+            at = next((i for i, one in enumerate(sources) if i not in found and names & set(one.names)), None)
             if at is not None:
                 known[number] = at
+                found.add(at)
     _by_place(sources, cells, known)
     return known
 

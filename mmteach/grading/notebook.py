@@ -39,7 +39,9 @@ def cells_of(data: bytes) -> list[Cell]:
     tree = tree_of(data)
     found = tree.get("cells")
     if found is None and isinstance(tree.get("worksheets"), list):  # format 3
-        found = [cell for sheet in tree["worksheets"] if isinstance(sheet, dict) for cell in sheet.get("cells") or []]
+        sheets = [sheet.get("cells") for sheet in tree["worksheets"] if isinstance(sheet, dict)]
+        lists = [cells for cells in sheets if isinstance(cells, list)]
+        found = [cell for cells in lists for cell in cells] if len(lists) == len(sheets) else None
     if not isinstance(found, list):
         raise Unreadable("this is JSON, but no notebook: it has no cells")
     if len(found) > MOST_CELLS:

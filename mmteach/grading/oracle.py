@@ -49,13 +49,23 @@ def draw(registry: str, name: str, seed: int, references: str = "") -> Round:
     return Round(task, cases, expected, wire.encode([case.as_plain() for case in cases]))
 
 
+def _said(one: dict[str, Any]) -> bool:
+    """Whether what is said beside the outputs is as `observe` says it: the code that is judged could have written anything."""
+    error = one.get("error") or {}
+    words = [error.get("type"), error.get("says"), error.get("line")] if isinstance(error, dict) else [error]
+    marks = [one.get("unanswered"), one.get("missing")]
+    return all(word is None or isinstance(word, str) for word in words) and all(
+        mark is None or isinstance(mark, (bool, str)) for mark in marks
+    )
+
+
 def judge(asked: Round, data: bytes) -> tuple[Verdict | None, list[dict[str, Any]]]:
     """The verdict on the child's answer, and what was observed; None where it is no answer at all."""
     try:
         observed = wire.decode(data)
     except (wire.WireError, ValueError, TypeError, RecursionError, MemoryError, OverflowError):
         return None, []
-    if not isinstance(observed, list) or not all(isinstance(one, dict) for one in observed):
+    if not isinstance(observed, list) or not all(isinstance(one, dict) and _said(one) for one in observed):
         return None, []
     try:
         return judging.judge(asked.task, asked.cases, observed, asked.expected), observed

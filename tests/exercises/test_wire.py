@@ -101,6 +101,7 @@ def message(tree, tail=b""):
      message({"tensor": ["float32", [-1, -2], 8]}, b"12345678"), message({"tensor": ["object", [1], 4]}, b"1234"),
      message({"array": ["|O", [1], 8]}, b"12345678"), message({"tensor": ["float32", [2**39, 2**39], 2**80]}),
      message({"pickle": "x"}), message({"value": 1}), message({"take": [[1], 1, 1]}), message({"float": "1e999"}), message({"dict": [[1, 2]]}), message({"dict": 3}),
+     message({"_class__": "x"}), message({"_init__": "x"}), message({"tensor": ["float32", [0] + [2**39] * 30, 0]}),
      message(1, b"more"), message({"tuple": None})],
 )  # fmt: skip
 def test_bytes_that_encode_never_writes_are_refused(data):

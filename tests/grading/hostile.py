@@ -168,6 +168,48 @@ def NAME(*given, **named):
     return torch.zeros(1).as_subclass(Mine)
 """
 
+# The key of each answer is the child's own: what goes back can be anything. These lie in the first answer only.
+WITH_THE_KEY = """
+import numpy, torch
+from mmteach.exercises import wire
+from mmteach.grading import frames
+encode, pack, lies = wire.encode, frames.pack, [1]
+def raw(text): return len(text).to_bytes(8, "little") + text.encode()
+def lie(head, data=b""):
+    if not data or not lies:
+        return pack(head, data)
+    lies.pop()
+    return pack(WHAT)
+frames.pack = lie
+def NAME(*given, **named): pass
+"""
+
+
+def with_the_key(what):
+    return instead(WITH_THE_KEY.replace("WHAT", what))
+
+
+DEEP = "import os\nhere = os.getcwd()\nfor _ in range(2000): os.mkdir('d'); os.chdir('d')\nos.chdir(here)"
+LASTING = """
+import ctypes
+libc = ctypes.CDLL(None)
+print(libc.shmget(4242, 4096, 0o1666), libc.semget(4242, 1, 0o1666), libc.msgget(4242, 0o1666))
+"""
+COPY = """
+import os
+if os.fork() == 0:  # takes the requests away from its parent
+    while True: os.read(3, 1)
+"""
+LAZY = """
+class Lazy(float):
+    def __float__(self): return 0.5
+    def __eq__(self, other): return True
+    def __array__(self, *a, **k): raise SystemExit
+    def __deepcopy__(self, memo): raise SystemExit
+    __hash__ = None
+def NAME(*given, **named): return Lazy("nan")
+"""
+
 KINDS = [
     # honest answers beside something wild
     Kind("prints five megabytes", "all", before("print('x' * 5_000_000)")),
@@ -197,6 +239,8 @@ KINDS = [
     Kind("turns warnings into errors", "all", before("import warnings\nwarnings.simplefilter('error')")),
     Kind("fills its folder", "all", before(TRY.format("[open(f'f{i}', 'wb').write(bytes(1 << 20)) for i in range(400)]"))),
     Kind("links out of its folder", "all", before("import os\nos.symlink('/etc', 'etc'); os.symlink('/', 'root')")),
+    Kind("folders two thousand deep", "all", before(DEEP)),
+    Kind("memory that outlives it", "all", before(LASTING)),
     Kind("clears the environment", "all", before("import os\nos.environ.clear()")),
     Kind("forks a copy of itself", "all", before("import os\nos.fork()")),
     Kind("deletes the library", "all", before(TRY.format("import shutil, torch; shutil.rmtree(torch.__path__[0])"))),
@@ -250,6 +294,25 @@ KINDS = [
     Kind("an error full of HTML", "rest", called("raise ValueError('<script>alert(1)</script>' * 100)"), ("ok",)),
     Kind("claims a million points", "rest", claims_points, ("ok", "refused")),
     Kind("tests that pass by themselves", "rest", tests_that_pass, ("ok", "refused")),
+    Kind("errors without words in all cells", "rest", instead(
+        "from mmteach.grading import frames\npack = frames.pack\n"
+        "frames.pack = lambda head, data=b'': pack(head | {'error': {}}, data)"), ("ok", "refused")),
+    Kind("an error without words", "rest", with_the_key("head | {'error': {}}"), ("ok", "refused")),
+    Kind("an error of numbers", "rest", with_the_key(
+        "head | {'error': {'type': [1], 'says': {'a': [2]}, 'line': 3}}, encode([{'missing': True}])"), ("ok", "refused")),
+    Kind("says that arrays are missing", "rest", with_the_key(
+        "head, encode([{'missing': numpy.zeros(3), 'outputs': {}}])"), ("ok", "refused")),
+    Kind("an error of arrays", "rest", with_the_key(
+        "head, encode([{'error': {'type': numpy.zeros(3), 'says': numpy.zeros(3)}}])"), ("ok", "refused")),
+    Kind("a shape beyond all memory", "rest", with_the_key(
+        "head, raw('[{\"dict\":[[\"outputs\",{\"tensor\":[\"float32\",[0' + ',549755813888' * 30 + '],0]}]]}]')"),
+         ("ok", "refused")),
+    Kind("builds parts of the grader", "rest", with_the_key(
+        "head, raw('[{\"dict\":[[\"outputs\",{\"_class__\":\"abc\"}]]}]')"), ("ok", "refused")),
+    Kind("a copy that takes the requests", "rest", called(COPY), ("ok", "timeout", "died", "refused")),
+    Kind("stops itself", "rest", called(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\nwhile True: pass"), ("timeout",)),
+    Kind("a number that is computed later", "rest", instead(LAZY), ("ok",)),
     # no notebook
     Kind("empty file", "nothing", raw(b""), ("unreadable",)),
     Kind("cut in half", "nothing", cut, ("unreadable",)),
@@ -257,4 +320,5 @@ KINDS = [
     Kind("a web page", "nothing", raw(b"<!DOCTYPE html><html></html>"), ("unreadable",)),
     Kind("a million brackets", "nothing", raw(b"[" * 1_000_000), ("unreadable",)),
     Kind("JSON that is no notebook", "nothing", raw(b'{"cells": {"a": 1}}'), ("unreadable",)),
+    Kind("a sheet whose cells are a number", "nothing", raw(b'{"worksheets": [{"cells": 5}]}'), ("unreadable",)),
 ]  # fmt: skip

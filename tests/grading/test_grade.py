@@ -211,6 +211,14 @@ def test_strange_cells_are_skipped_or_read(graded):
     assert scores(graded(json.dumps(tree).encode()))[:3] == [2, 2, 2]
 
 
+def test_many_slow_cells_do_not_hold_the_class_up(graded, monkeypatch):
+    monkeypatch.setattr("mmteach.grading.grade.NOTEBOOK", -3)  # and one more for each of four tasks: 2 seconds in all
+    slow = [code("import time; time.sleep(1)") for _ in range(50)]
+    items = graded([*slow, *toy_cells(ANSWERS)])["items"]
+    assert [item["status"] for item in items[:3]] == ["timeout"] * 3 and "seconds" not in items[0]["message"]
+    assert "together" in items[0]["message"] and items[3]["status"] == "to mark"
+
+
 def test_grades_hang_on_nothing_but_the_submission_and_the_seed(graded):
     noisy = ANSWERS | {"toy.mean": "import torch\ndef mean_of_rows(x):\n    return x.mean(1) + torch.rand(1)"}
     one, two = graded(toy_cells(noisy)), graded(toy_cells(noisy))

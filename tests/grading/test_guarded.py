@@ -71,6 +71,8 @@ def test_a_hidden_test_is_not_in_the_message(scored):
     items = scored("def double(x):\n    return abs(2 * x)")
     assert items[0]["score"] == 0 and items[0]["message"] == "the test stopped with AssertionError"
     assert "HIDDEN" not in str(items)
+    named = "import sys\ndef double(x):\n    raise type(sys._getframe(1).f_code.co_name + 'HIDDEN', (Exception,), {})"
+    assert scored(named)[0]["message"] == "the test stopped with an error of another kind"
 
 
 def test_a_warning_a_loop_and_an_exit_are_what_they_are(scored):
