@@ -65,16 +65,16 @@ class Submission:
             raise Unreadable(f"the file cannot be read: {why}") from None
 
 
-def _from_disk(path: Path) -> bytes:
+def _from_disk(path: Path, most: int = MOST_BYTES) -> bytes:
     # Opened without following a link, and checked on what was opened: a link could have been put there in between.
     opened = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(opened, "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise Unreadable("this is no ordinary file")
-        if found.st_size > MOST_BYTES:
-            raise Unreadable(f"{found.st_size >> 20} MB are more than the {MOST_BYTES >> 20} MB that are read")
-        return file.read(MOST_BYTES + 1)
+        if found.st_size > most:
+            raise Unreadable(f"{found.st_size >> 20} MB are more than the {most >> 20} MB that are read")
+        return file.read(most + 1)
 
 
 def _from_zip(path: Path, member: str) -> bytes:
@@ -106,7 +106,14 @@ def _all(place: Path, assignment: str) -> list[Submission]:
         root = place / "submitted" if (place / "submitted").is_dir() else place
         found = list(_tree(root, assignment)) or list(_loose(root, assignment))
         for archive in sorted(root.glob("*.zip")):
-            found += [] if CANVAS.match(archive.name) else _zipped(archive, assignment)
+            if CANVAS.match(archive.name):
+                continue  # what a student of Canvas handed in, which has its row already
+            try:
+                found += _zipped(archive, assignment)
+            except AssignmentError as error:  # a student's, perhaps: it stops nobody else
+                found.append(
+                    Submission(archive.stem, archive.stem, archive.name, _time(archive), archive, fault=str(error))
+                )
     else:
         raise AssignmentError(f"{place} is neither a folder nor a zip")
     if not found:
@@ -209,7 +216,7 @@ def _note(count: int, file: str) -> str:
 def _stamp(folder: Path, path: Path) -> str:
     """nbgrader's timestamp.txt, else the file's own time."""
     try:
-        words = (folder / "timestamp.txt").read_text(encoding="utf-8").strip()[:40]
+        words = _from_disk(folder / "timestamp.txt", 1000).decode().strip()[:40]
         for form in ("%Y-%m-%d %H:%M:%S.%f %Z", "%Y-%m-%d %H:%M:%S %Z"):
             try:
                 return datetime.datetime.strptime(words, form).replace(tzinfo=datetime.UTC).isoformat()
@@ -233,7 +240,7 @@ def _zipped(path: Path, assignment: str) -> Iterator[Submission]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise AssignmentError(f"{path} cannot be read as a zip: {error}") from error
     if len(members) > MOST_FILES:
         raise AssignmentError(f"{path} holds {len(members):,} files: that is no class")
@@ -270,13 +277,20 @@ def _unique(found: list[Submission]) -> list[Submission]:
     """In the order of names; of two students with one name (or one that is too long) each gets a mark to tell them apart."""
     seen: dict[str, int] = {}
     result = []
-    for one in sorted(found, key=lambda s: (s.student, str(s.path), s.member)):
-        name = one.student.encode(errors="replace").decode().replace("\0", "") or "nameless"
+    # Who is there as a file keeps the name: an archive among the files is a student's, and may hold anybody's.
+    for one in sorted(found, key=lambda s: (s.student, bool(s.member), str(s.path), s.member)):
+        one = replace(one, name=_text(one.name), file=_text(one.file))
+        name = _text(one.student) or "nameless"
         if len(name) > LONGEST:
             name = f"{name[:LONGEST]}~{hashlib.sha256(name.encode()).hexdigest()[:6]}"
         seen[name] = seen.get(name, 0) + 1
         result.append(one if (same := seen[name]) == 1 and name == one.student else _called(one, name, same))
     return result
+
+
+def _text(name: str) -> str:
+    """A name as text that can be stored: a file's may be bytes of no encoding."""
+    return name.encode(errors="replace").decode().replace("\0", "")
 
 
 def _called(one: Submission, name: str, number: int) -> Submission:

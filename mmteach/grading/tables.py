@@ -23,6 +23,7 @@ from typing import Any
 
 from mmteach.grading.assignment import Assignment
 
+FORMULA = re.compile(r"(^|[;\t\r\n])(?=[^\S\t\r\n]*[=+\-@]|[\t\r])")
 Rows = list[dict[str, Any]]
 NBGRADER = ("assignment", "duedate", "timestamp", "student_id", "last_name", "first_name", "email", "raw_score",
             "late_submission_penalty", "score", "max_score")  # fmt: skip
@@ -35,9 +36,12 @@ def _csv(lines: list[list[Any]]) -> str:
 
 
 def _safe(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula is kept a text."""
-    if isinstance(value, str) and value != "-" and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
+    """A text that a spreadsheet would take for a formula is kept a text.
+
+    Where a spreadsheet separates by semicolons or tabs, whatever quotes there are, a cell begins in the middle of a text too.
+    """
+    if isinstance(value, str) and value != "-":
+        return FORMULA.sub(r"\1'", value)
     return number(value) if isinstance(value, float) else value
 
 

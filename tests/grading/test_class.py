@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -387,6 +388,43 @@ def test_a_damaged_zip_and_an_empty_folder_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(AssignmentError, match="no submission"):
         submissions.collect(tmp_path / "empty", "toy")
+
+
+def test_what_one_student_put_there_stops_nobody_else(tmp_path):
+    for name in ("anna", "pipe"):
+        folder = tmp_path / "tree" / name / "toy"
+        folder.mkdir(parents=True)
+        (folder / "toy.ipynb").write_text("{}")
+    os.mkfifo(folder / "timestamp.txt")  # a plain read would wait for ever
+    assert [one.student for one in submissions.collect(tmp_path / "tree", "toy")] == ["anna", "pipe"]
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    (flat / "zoe.ipynb").write_text("{}")
+    (flat / "ben.zip").write_bytes(b"PK, and no more")
+    found = submissions.collect(flat, "toy")
+    assert [one.student for one in found] == ["ben", "zoe"] and "zip" in found[0].fault
+    with zipfile.ZipFile(flat / "ben.zip", "w") as archive:
+        archive.writestr("zoe.ipynb", "{}")
+    found = submissions.collect(flat, "toy")
+    assert [(one.student, one.path.name) for one in found] == [("zoe", "zoe.ipynb"), ("zoe (2)", "ben.zip")]
+
+
+def test_a_name_that_is_no_text_is_kept(tmp_path):
+    try:
+        (tmp_path / os.fsdecode(b"\xff\xfe.ipynb")).write_text("{}")
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes text only")
+    (one,) = submissions.collect(tmp_path, "toy")
+    for name in (one.student, one.name, one.file):
+        name.encode()
+
+
+def test_no_cell_of_a_table_is_a_formula():
+    for text in ("=1", " =1", "a;=1", "a\n+1", "a\r\n=1", "a;b; -1", "\t=1", "a\t@x"):
+        for line in re.split(r"[\r\n]+", tables._csv([["x", text]])):
+            for cell in re.split(r"[;\t,]", line):
+                assert not cell.strip(' "').startswith(("=", "+", "-", "@")), text
+    assert tables._safe("a = 1; b = -2") == "a = 1; b = -2"
 
 
 def test_names_become_files_that_are_told_apart():
