@@ -121,7 +121,7 @@ def _grade(asked: Asked, assignment: Assignment, book: Gradebook) -> None:
     settings = asked.settings or Settings()
     settings = replace(
         settings.of(assignment), level=asked.level,
-        hidden=(*settings.hidden, str(asked.submissions.resolve()), str(asked.out.resolve())),
+        hidden=(*settings.hidden, *(str(one.resolve()) for one in (asked.submissions, asked.out, asked.source) if one)),
     )  # fmt: skip
     job = batch.Job(assignment, Rules(seed, asked.time_limit, settings.registry), settings)
     chosen = [one for one in found if not asked.only or one.student in asked.only]

@@ -58,6 +58,7 @@ from mmteach.grading import landlock, seccomp, syscalls
 LEVELS = ("none", "reduced", "full")  # from the least on
 PACKAGE = Path(__file__).parents[1]
 REFERENCES = PACKAGE / "exercises" / "references"
+EXPECTATIONS = PACKAGE / "exercises" / "expectations"  # a handout's
 
 NAMESPACES = {"pid": syscalls.NEWPID, "network": syscalls.NEWNET, "ipc": syscalls.NEWIPC, "mounts": syscalls.NEWNS}
 READABLE = (
@@ -127,7 +128,7 @@ class Sandbox:
         self.work.mkdir(mode=0o700)
         self.root = os.getuid() == 0 if hasattr(os, "getuid") else False
         self.uid = 62_000 + os.getpid() % 2000 if self.root else None  # nobody's number: limits count per user
-        self.hidden = [REFERENCES.resolve(), *(path.resolve() for path in hidden)]
+        self.hidden = [*self._answers(), *(path.resolve() for path in hidden)]
         self.readable = [path for path in self._installation() + list(readable) if path.exists()]
         self.rules: landlock.Rules | None = None
         if not syscalls.LINUX:
@@ -159,6 +160,13 @@ class Sandbox:
         """Where Python, its packages and this library lie."""
         places = {sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values(), str(PACKAGE)}
         return sorted({Path(place).resolve() for place in places})
+
+    @staticmethod
+    def _answers() -> list[Path]:
+        """What knows the answers. Of a checkout that is all but the package: it has the solutions, and may lie below /opt."""
+        checkout = PACKAGE.parent.resolve()
+        installed = checkout in {Path(place).resolve() for place in sysconfig.get_paths().values()}
+        return [REFERENCES.resolve(), EXPECTATIONS.resolve(), *([] if installed else [checkout])]
 
     # ---- once a server -------------------------------------------------------------------------------------------------
 
