@@ -129,7 +129,14 @@ claim("cross-modal.cca", (rho[:64] - cca.correlations).abs().max(), at_most=1e-6
 
 # %% tags=["measured"]
 linear = characters.ranks(image, text)
-print({k: round(v, 3) for k, v in linear.items()})
+
+
+def told(scores):
+    for way, says in (("t2i", "name finds picture"), ("i2t", "picture finds name")):
+        print(f"{says}: " + ", ".join(f"{k[4:]} {v:.3g}" for k, v in scores.items() if k.startswith(way)))
+
+
+told(linear)
 claim("cross-modal.linear-is-strong", linear["t2i R@10"], at_least=0.7,
       says="Recall at 10 of linear CCA, unseen characters, name finds picture")  # fmt: skip
 
@@ -370,7 +377,8 @@ print(
 # %% tags=["measured"]
 model, loss = characters.align(glyphs, characters.info_nce_loss, seed=seed)
 live = characters.ranks(*characters.embed(model, glyphs.test))
-print({k: round(v, 3) for k, v in live.items()}, f"\nlearned temperature {1 / model.scale().item():.3f}")
+told(live)
+print(f"learned temperature {1 / model.scale().item():.3f}")
 claim(
     "cross-modal.glyphs-r1",
     live["t2i R@1"],
@@ -941,7 +949,7 @@ guessed = predict(network, test).argmax(1) == test.targets["answer"]
 for what in ("closest", "farthest", "how many", "left", "top"):
     asked = torch.tensor([what in sentence for sentence in test.info["sentence"]])
     print(f"{what:<9} {guessed[asked].float().mean():.2f} right")
-print({kind: round(share, 2) for kind, share in asking.answered(network, test).items()})
+print(", ".join(f"{kind} {share:.2f}" for kind, share in asking.answered(network, test).items()))
 
 # %% [markdown]
 # ### From pixels

@@ -459,7 +459,8 @@ rules = {"sum": lambda g: g.sum(0), **by_hand}
 hurt = {
     name: sum(bool((g @ d(g) < -1e-9 * g.norm() ** 2).any()) for g in many) / len(many) for name, d in rules.items()
 }
-print("share of 1,000 random pairs of gradients in which a small step along −d raises a loss:", hurt)
+print("share of 1,000 random pairs of gradients in which a small step along −d raises a loss:")
+print("  " + ", ".join(f"{name} {share:.3f}" for name, share in hurt.items()))
 claim(
     "multitask.mgda-descends",
     hurt["MGDA"] + hurt["PCGrad"],
@@ -693,7 +694,7 @@ cost = (by["left"][1.0] - by["left"][0.5] + by["right"][0.0] - by["right"][0.5])
 for network in ("4 channels", "16 channels"):
     g, p, c = (mean_interval(x[network]) for x in (gain, price, cost))
     print(f"{network}: from w = 0.5 to 0.95 left gains {g.mean:+.3f} [{g.low:+.3f}, {g.high:+.3f}], right pays {p.mean:.3f} "
-          f"[{p.low:.3f}, {p.high:.3f}]; at 0.5 sharing costs {c.mean:+.4f} [{c.low:+.4f}, {c.high:+.4f}]")  # fmt: skip
+          f"[{p.low:.3f}, {p.high:.3f}];\n             at 0.5 sharing costs {c.mean:+.4f} [{c.low:+.4f}, {c.high:+.4f}]")  # fmt: skip
 claim("multitask.weights-trade", every=price - gain, at_least=0.02,
       says="w = 0.95, both trunks: how much more the right digit pays than the left one gains")  # fmt: skip
 claim("multitask.narrow-pays-for-sharing", every=cost["4 channels"], at_least=0.0,
