@@ -250,13 +250,15 @@ def _ctc_cases(seed: int) -> list[Case]:
         case("values", 6, [c], "a text of one label"),
         case("values", 1, [d], "a single frame"),
         case("repeats", draw.whole(6, 7), [a, b, b, a], "equal neighbours"),
-        case("long", 200, [a, b, b, c], "200 frames, most of which go against the text", 16.0),
+        case("long", 50, [a, b, b, c], "50 frames, most of which go against the text", 48.0),
         case("gradients", 5, [c, c, b], "gradients"),
     ]
 
 
 def _ctc_run(answer: Any, case: Case) -> Observed:
-    return observe.function(answer, case.inputs, gradients=("log_p",) if case.part == "gradients" else ())
+    # Shorter texts show whether the second call gives the same as the first: fifty frames take a while.
+    gradients = ("log_p",) if case.part == "gradients" else ()
+    return observe.function(answer, case.inputs, again=case.part != "long", gradients=gradients)
 
 
 def _ctc_notice(case: Case, seen: Observed) -> str | None:

@@ -90,7 +90,7 @@ def module(
     """
     if not callable(answer):
         return value(answer) | {"not callable": True}
-    torch.manual_seed(guard.SEED)
+    guard.seed()
     built = answer(*sizes)
     if not isinstance(built, nn.Module):
         return {"outputs": {"value": plain(built)}, "no module": type(built).__name__}

@@ -171,12 +171,12 @@ def main(settings: dict[str, Any]) -> None:
     )
     with contextlib.suppress(Gone):
         _say(theirs, {"layers": asdict(box.layers)})
-        shell, find = _warm(settings)
+        ready = _warm(settings)
         _say(theirs, {"ready": True})
-        _forks(box, theirs, shell, find)
+        _forks(box, theirs, ready)
 
 
-def _warm(settings: dict[str, Any]) -> tuple[Any, Any]:
+def _warm(settings: dict[str, Any]) -> Any:
     """Import what submissions import, single-threaded, and nothing that knows an answer."""
     sys.path[:0] = settings["paths"]
     import torch
@@ -189,8 +189,8 @@ def _warm(settings: dict[str, Any]) -> tuple[Any, Any]:
             importlib.import_module(name)
     from mmteach.grading import child
 
-    shell = child.make_shell()
     find = importlib.import_module(settings["registry"]).find
+    ready = child.Ready(find)
     for name in settings["tasks"]:
         with contextlib.suppress(Exception):
             for module in find(name).blocks:
@@ -201,10 +201,10 @@ def _warm(settings: dict[str, Any]) -> tuple[Any, Any]:
     torch.ones(8, 8) @ torch.ones(8, 8)
     gc.collect()
     gc.freeze()
-    return shell, find
+    return ready
 
 
-def _forks(box: Sandbox, line: socket.socket, shell: Any, find: Any) -> None:
+def _forks(box: Sandbox, line: socket.socket, ready: Any) -> None:
     """Fork and kill a child when told to. Nothing that a submission holds comes here."""
     pid: int | None = None
     try:
@@ -214,7 +214,7 @@ def _forks(box: Sandbox, line: socket.socket, shell: Any, find: Any) -> None:
                 pid = box.fork()
                 if pid == 0:
                     try:
-                        _become(box, files, Limits(**told["limits"]), told["seed"], shell, find)
+                        _become(box, files, Limits(**told["limits"]), told["seed"], ready)
                     finally:
                         os._exit(0)
                 for one in files:
@@ -228,7 +228,7 @@ def _forks(box: Sandbox, line: socket.socket, shell: Any, find: Any) -> None:
             _end(box, pid, False)
 
 
-def _become(box: Sandbox, files: list[int], limits: Limits, seed: int, shell: Any, find: Any) -> None:
+def _become(box: Sandbox, files: list[int], limits: Limits, seed: int, ready: Any) -> None:
     """In the child: shut it in, and serve."""
     from mmteach.grading import child
 
@@ -247,7 +247,7 @@ def _become(box: Sandbox, files: list[int], limits: Limits, seed: int, shell: An
     if rules:
         os.close(rules.file)
     child.reseed(seed)
-    child.serve(os.fdopen(3, "rb"), 4, shell, find)
+    child.serve(os.fdopen(3, "rb"), 4, ready)
 
 
 def _end(box: Sandbox, pid: int, patient: bool) -> int | None:

@@ -45,7 +45,7 @@ def dask():
         yield address, workers
     finally:
         for process in [*workers, scheduler]:
-            process.terminate()
+            process.kill()  # asked politely, a worker first waits for what it believes it still has to do
         for process in [*workers, scheduler]:
             process.wait(timeout=30)
 

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from mmteach import _check
@@ -51,7 +50,6 @@ def _bargain(k: np.ndarray, beta: float) -> np.ndarray:
     return w
 
 
-@torch.compiler.disable
 @aggregator
 def fairgrad(jacobian: Tensor, alpha: float = 1.0) -> Tensor:
     """The direction whose improvements g_t·d are α-fair: d = Σ_t w_t g_t, with w > 0 and K w = w^{−1/α}, K = G Gᵀ.
@@ -75,7 +73,6 @@ def fairgrad(jacobian: Tensor, alpha: float = 1.0) -> Tensor:
     return combine(_bargain(k, beta) * scale ** (-1 / (1 + beta)), jacobian)
 
 
-@torch.compiler.disable
 @aggregator
 def nash(jacobian: Tensor) -> Tensor:
     """The Nash bargain: d = Σ_t w_t g_t with K w = 1/w, which maximises Π_t g_t·d over directions of one length.

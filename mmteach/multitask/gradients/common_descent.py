@@ -16,7 +16,6 @@ from mmteach import _check
 from mmteach.multitask.gradients.gram import aggregator, gram, root
 
 
-@torch.compiler.disable
 @aggregator
 def min_norm_weights(jacobian: Tensor) -> Tensor:
     """The point of least norm in the convex hull of the rows: α = argmin ‖Σ_t α_t g_t‖², α ≥ 0, Σ α = 1.
@@ -40,7 +39,6 @@ def min_norm_weights(jacobian: Tensor) -> Tensor:
     return torch.as_tensor(a / a.sum(), dtype=jacobian.dtype, device=jacobian.device)
 
 
-@torch.compiler.disable
 @aggregator
 def mgda(jacobian: Tensor, losses: Tensor | None = None, normalise: str = "none") -> Tensor:
     """The shortest convex combination of the (normalised) gradients: d = Σ_t α_t g_t / n_t.

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from mmteach import _check
@@ -45,7 +44,6 @@ def _hardest_weights(k: np.ndarray, c: float) -> tuple[np.ndarray, float]:
     return w / w.sum(), found.fun
 
 
-@torch.compiler.disable
 @aggregator
 def cagrad(jacobian: Tensor, c: float = 0.4, rescale: int = 0) -> Tensor:
     """The direction within c‖ḡ‖ of the mean gradient ḡ that is best for the worst-off task.

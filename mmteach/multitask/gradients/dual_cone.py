@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from mmteach.multitask.gradients.gram import aggregator, combine, gram, root
@@ -28,7 +27,6 @@ def projected(k: np.ndarray, u: np.ndarray) -> np.ndarray:
     return u + v
 
 
-@torch.compiler.disable
 @aggregator
 def upgrad(jacobian: Tensor) -> Tensor:
     """Unconflicting projection of gradients: d = 1/T Σ_t proj(g_t), onto the cone {d: g_s·d ≥ 0 for every task s}.
@@ -44,7 +42,6 @@ def upgrad(jacobian: Tensor) -> Tensor:
     return combine(np.mean([projected(k, u) for u in np.eye(tasks)], axis=0), jacobian)
 
 
-@torch.compiler.disable
 @aggregator
 def dualproj(jacobian: Tensor) -> Tensor:
     """The mean gradient, projected onto {d: g_s·d ≥ 0 for every task s}.

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Concatenate, ParamSpec
 
 import numpy as np
@@ -21,6 +21,11 @@ from torch import Tensor
 from mmteach import _check
 
 Rest = ParamSpec("Rest")
+
+
+# The methods leave PyTorch for NumPy and SciPy, which `torch.compile` is not to follow. As a decorator `disable` would load the
+# compiler with this package, three seconds of every import; so it waits for the first call.
+_uncompiled = cache(torch.compiler.disable)
 
 
 def aggregator(method: Callable[Concatenate[Tensor, Rest], Tensor]) -> Callable[Concatenate[Tensor, Rest], Tensor]:
@@ -40,7 +45,7 @@ def aggregator(method: Callable[Concatenate[Tensor, Rest], Tensor]) -> Callable[
             )
         with torch.autocast(jacobian.device.type, enabled=False):
             g = jacobian.detach().to(torch.promote_types(jacobian.dtype, torch.float32))
-            return method(g, *args, **kwargs).to(jacobian.dtype)
+            return _uncompiled(method)(g, *args, **kwargs).to(jacobian.dtype)
 
     return run
 
