@@ -63,6 +63,7 @@ def fairgrad(jacobian: Tensor, alpha: float = 1.0) -> Tensor:
     Returns (P,). Every g_t·d = w_t^{−1/α} > 0. Where the gradients cancel there is no bargain, and d is close to zero.
     Paper: Ban & Ji 2024, Fair Resource Allocation in Multi-Task Learning.
 
+    >>> import torch
     >>> fairgrad(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), alpha=0.5)  # w_t = ‖g_t‖^{−2/3}
     tensor([1.2599, 1.0000])
     """
@@ -85,6 +86,7 @@ def nash(jacobian: Tensor) -> Tensor:
     Papers: Navon, Shamsian, Achituve, Maron, Kawaguchi, Chechik & Fetaya 2022, Multi-Task Learning as a Bargaining
     Game; Ban & Ji 2024, Fair Resource Allocation in Multi-Task Learning (the same point, at α = 1).
 
+    >>> import torch
     >>> nash(torch.tensor([[2.0, 0.0], [0.0, 1.0]]))
     tensor([1., 1.])
     """

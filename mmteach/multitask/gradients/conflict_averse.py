@@ -58,6 +58,7 @@ def cagrad(jacobian: Tensor, c: float = 0.4, rescale: int = 0) -> Tensor:
     d is not determined) d is ḡ projected so that nobody loses, as in `dualproj`.
     Paper: Liu, Liu, Jin, Stone & Liu 2021, Conflict-Averse Gradient Descent for Multi-task Learning.
 
+    >>> import torch
     >>> cagrad(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), c=0.5)  # the mean is (1, .5): d leans to the second task
     tensor([1.0000, 1.0590])
     """

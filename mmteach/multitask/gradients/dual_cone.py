@@ -34,6 +34,7 @@ def upgrad(jacobian: Tensor) -> Tensor:
     jacobian: (T, P), T ≥ 2. Returns (P,); the mean where no gradients conflict.
     Paper: Quinton & Rey 2024, Jacobian Descent for Multi-Objective Optimization.
 
+    >>> import torch
     >>> upgrad(torch.tensor([[1.0, 0.0], [-1.0, 1.0]]))  # g_1 becomes (.5, .5), g_2 becomes (0, 1)
     tensor([0.2500, 0.7500])
     """
@@ -49,6 +50,7 @@ def dualproj(jacobian: Tensor) -> Tensor:
     jacobian: (T, P), T ≥ 2. Returns (P,); the mean where it hurts no task.
     Paper: Lopez-Paz & Ranzato 2017, Gradient Episodic Memory for Continual Learning.
 
+    >>> import torch
     >>> dualproj(torch.tensor([[1.0, 0.0], [-4.0, 1.0]]))  # the mean (−1.5, .5) would hurt the first task
     tensor([0.0000, 0.5000])
     """
