@@ -64,6 +64,7 @@ class _Run:
     given_up: set[int] = field(default_factory=set)  # steps that got stuck even with their definitions only
     errors: dict[int, dict[str, Any]] = field(default_factory=dict)  # step → what it raised
     spent: float = 0.0  # seconds in the submission's own cells
+    called: bool = False  # whether an answer was called in this child: what it started may still be at work
 
 
 def grade(data: bytes, assignment: Assignment, rules: Rules, server: Server) -> dict[str, Any]:
@@ -140,6 +141,7 @@ def clean(text: str) -> str:
 def _through(run: _Run) -> bool:
     """Run all steps in one fresh child; False where it was lost on the way and another try can get further."""
     run.server.new(CHILD)
+    run.called = False
     steps = run.script.steps
     run.errors.clear()
     for number, step in enumerate(steps):
@@ -208,9 +210,12 @@ def _ask(run: _Run, number: int, step: Step, item: Item) -> bool:
     request = {"op": "observe", "task": item.task, "answer": item.answer, "seconds": run.rules.time_limit}
     how, head, body = run.server.ask(request, asked.bytes, limit)
     if how["status"] != "ok":
+        if run.called:  # an answer before it may have done that: asked once more, it is the first in its child
+            return False
         status, message = _lost(run, how, limit)
         run.found[item.id] = _item(item, 0.0, status, message, seconds=how["seconds"])
         return False
+    run.called = True
     verdict, observed = oracle.judge(asked, body)
     if observed and observed[0].get("missing"):
         raised = [run.errors[n] for n in _before(run, number) if n in run.errors]
@@ -263,9 +268,12 @@ def _why_missing(run: _Run, number: int, item: Item) -> str:
 def _assert(run: _Run, number: int, step: Step, item: Item, blamed: tuple[str, str] | None) -> bool:
     how, head, _ = run.server.ask({"op": "assert", "source": step.source}, b"", run.rules.seconds)
     if how["status"] != "ok":
+        if run.called:
+            return False
         status, message = _lost(run, how, run.rules.seconds)
         run.found[item.id] = _item(item, 0.0, status, message, seconds=how["seconds"])
         return False
+    run.called = True
     error, value, replaced = _error(head), head.get("value"), head.get("replaced")
     if replaced:
         names = ", ".join(one[:100] for one in replaced if isinstance(one, str)) if isinstance(replaced, list) else ""
