@@ -2,8 +2,8 @@
 
 usage: python benchmarks/cluster.py [EXERCISE [SUBMISSIONS]]
 
-The same submissions take turns: one worker, two, one, two. The clock starts when every worker has given its first results, so
-that the start of the servers is not in it.
+The same submissions take turns: one worker, two, one, two. The clock starts after the first results, so that the start of the
+servers is hardly in it: where one starts later than that, two workers look slower than they are.
 """
 
 from __future__ import annotations

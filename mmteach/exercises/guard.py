@@ -87,7 +87,7 @@ SEED = 20_170_612  # what torch's generator is set to before an answer runs: nob
 
 
 def seed() -> None:
-    """Set torch's generator to SEED. `torch.manual_seed` also notes who called it, for devices not in use yet: .2 ms a case."""
+    """Set torch's generator to SEED. `torch.manual_seed` also notes who called it, for devices not in use yet, which takes longer."""
     torch.default_generator.manual_seed(SEED)
 
 

@@ -45,7 +45,7 @@ def dask():
         yield address, workers
     finally:
         for process in [*workers, scheduler]:
-            process.kill()  # asked politely, a worker first waits for what it believes it still has to do
+            process.kill()  # asked politely, a worker once took longer than the wait below, on a busy machine
         for process in [*workers, scheduler]:
             process.wait(timeout=30)
 
